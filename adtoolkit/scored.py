@@ -1,0 +1,54 @@
+"""Scored events: the one table that everything after the score works on, whoever made the scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adtoolkit.types import Array, Sample, Window
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The events of a run with their scores. All x are in physical units.
+
+    An event of the data is scored by the one fold that did not train on it. Test events were seen by no fold (or, for
+    scorers trained on truth, by all but one): ``test_score`` has a column per fold, NaN where that fold trained on the event.
+
+    Attributes:
+        events: [N] data, window and sidebands, with truth where it is known.
+        score: [N] held-out scores.
+        fold: [N] which fold scored the event.
+        test: [T] truth-labelled test events; may be empty.
+        test_score: [T, K] score of each fold's model.
+        template: [B] events drawn from the background model in the window, or None.
+        template_score: [B] held-out scores of the template.
+        template_fold: [B] which fold scored it.
+        window: The signal region, or None in one-class work.
+        features: [D] names of the columns of x.
+        mass: Name of m.
+        unit: Unit of m.
+    """
+
+    events: Sample
+    score: Array
+    fold: NDArray[np.int8]
+    test: Sample
+    test_score: Array
+    features: tuple[str, ...]
+    window: Window | None = None
+    template: Sample | None = None
+    template_score: Array | None = None
+    template_fold: NDArray[np.int8] | None = None
+    mass: str = "m"
+    unit: str = ""
+
+    @property
+    def folds(self) -> int:
+        return self.test_score.shape[1]
+
+    def inside(self, sample: Sample) -> NDArray[np.bool_]:
+        """[N] which events lie in the window (all, where there is none)."""
+        return np.ones(len(sample), bool) if self.window is None else self.window.contains(sample.m)
