@@ -44,7 +44,9 @@ class MissingExtraError(AdtoolError):
     """An optional dependency is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the optional packages of '{extra}', which are not installed.", f'Install them: pip install "adtoolkit[{extra}]"')
+        super().__init__(
+            f"{what} needs the optional packages of '{extra}', which are not installed.", f'Install them: pip install "adtoolkit[{extra}]"'
+        )
 
 
 class MixError(AdtoolError):

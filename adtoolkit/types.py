@@ -70,7 +70,13 @@ class Sample:
     weight: Array | None = None
 
     def __post_init__(self) -> None:
-        for name, dtype, ndim in (("x", np.float32, 2), ("m", np.float32, 1), ("context", np.float32, 2), ("truth", np.int8, 1), ("weight", np.float32, 1)):
+        for name, dtype, ndim in (
+            ("x", np.float32, 2),
+            ("m", np.float32, 1),
+            ("context", np.float32, 2),
+            ("truth", np.int8, 1),
+            ("weight", np.float32, 1),
+        ):
             value = getattr(self, name)
             if value is None:
                 continue
@@ -108,7 +114,9 @@ class Sample:
         """All events of the samples, in order; a field missing in one of them is dropped (weights become ones)."""
         parts: dict[str, Any] = {}
         for f in fields(cls):
-            values = [s.weights if f.name == "weight" and any(t.weight is not None for t in samples) else getattr(s, f.name) for s in samples]
+            values = [
+                s.weights if f.name == "weight" and any(t.weight is not None for t in samples) else getattr(s, f.name) for s in samples
+            ]
             parts[f.name] = None if any(v is None for v in values) else np.concatenate(values)
         return Sample(**parts)
 
@@ -164,7 +172,9 @@ class Dataset:
         """
         if region is Region.REFERENCE:
             if self.reference is None:
-                raise DataError("There are no reference events in these data.", "Leave some background out of the data: --set data.n_background=N")
+                raise DataError(
+                    "There are no reference events in these data.", "Leave some background out of the data: --set data.n_background=N"
+                )
             return self.reference.blind()
         if region is Region.ALL:
             return self.events.blind()

@@ -1,0 +1,70 @@
+"""What scorers and metrics see of a background model: p(x | m) bound to the window, p(m), and a template drawn once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+
+from adtoolkit.errors import RunError
+from adtoolkit.interfaces import CanLogProb, CanSample
+from adtoolkit.mass import MassModel
+from adtoolkit.types import Array, Sample
+
+
+@final
+@dataclass(frozen=True)
+class Background:
+    """A bound model with a mass density. All x are preprocessed, all m in their own unit.
+
+    Attributes:
+        model: What the interpolator made of the fitted model.
+        mass: p(m) in the window.
+        drawn: Template shared by all scorers and metrics of a run; None if the model cannot sample.
+        conditions: [K, C] observed further conditions that `sample` draws from, or None.
+    """
+
+    model: Any
+    mass: MassModel
+    drawn: Sample | None = None
+    conditions: Array | None = None
+
+    @property
+    def template(self) -> Sample:
+        """Events drawn in the window, the same for every part of a run.
+
+        Raises:
+            RunError: if the model cannot sample (a scorer that asks must declare ``sample``).
+        """
+        if self.drawn is None:
+            raise RunError("This background has no template: its model cannot sample.", "Declare needs={Cap.SAMPLE} on the scorer.")
+        return self.drawn
+
+    def sample(self, n: int, rng: np.random.Generator) -> Sample:
+        """n fresh events: m from p(m), x from p(x | m)."""
+        m = self.mass.sample(n, rng)
+        context = None if self.conditions is None else rng.choice(self.conditions, n)
+        events = Sample(np.zeros((n, 0), np.float32), m, context)
+        return replace(events, x=self._as(CanSample).sample(events.cond, rng))
+
+    def sample_like(self, events: Sample, k: int, rng: np.random.Generator) -> Array:
+        """[N, k, D] draws at the conditions of [N] events."""
+        drawn = self._as(CanSample).sample(np.repeat(events.cond, k, axis=0), rng)
+        return drawn.reshape(len(events), k, -1)
+
+    def log_prob(self, events: Sample) -> Array:
+        """[N] log p(x | cond) in preprocessed space, the same for every method of a run."""
+        return np.asarray(self._as(CanLogProb).log_prob(events.x, events.cond))
+
+    def log_prob_mass(self, events: Sample) -> Array:
+        """[N] log p(m) per unit of m; -inf outside the window."""
+        return self.mass.log_prob(events.m).astype(np.float32)
+
+    def _as(self, protocol: type[Any]) -> Any:
+        if not isinstance(self.model, protocol):
+            raise RunError(
+                f"The background model {type(self.model).__name__} is not {protocol.__name__}.",
+                "Declare what the scorer needs in its Component.",
+            )
+        return self.model

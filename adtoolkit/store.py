@@ -1,0 +1,198 @@
+"""The stage cache: content-addressed folders, completed by a checksummed ``DONE`` that is written last.
+
+``<root>/<stage>/<key>/`` holds the payload, ``meta.json`` and ``DONE`` (sha256 of every file). A folder comes into being by
+one rename, so it is whole or not there; a folder whose checksums do not match is set aside and made again. A lock per key
+lets several processes share a cache: one works, the others wait and reuse. Locks and half-made folders of a killed process
+do no harm; checkpoints of a long fit live in ``<key>.work`` and are found again by the next try.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from adtoolkit.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Overwrite = Literal["only-missing", "always", "only-cache"]
+
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EIO, errno.EFBIG})
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """sha256 of the canonical JSON of the parts, shortened to 24 digits."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def default_root() -> Path:
+    """``$ADTOOLKIT_CACHE``, else the user's cache folder."""
+    if given := os.environ.get("ADTOOLKIT_CACHE"):
+        return Path(given)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("adtoolkit")
+
+
+@contextmanager
+def disk_errors(what: Path) -> Iterator[None]:
+    """Turn what the operating system says about a folder into one clear line.
+
+    Raises:
+        CacheError: when the disk is full, the folder read-only, or a file in the way.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        reason = error.strerror or str(error)
+        raise CacheError(
+            f"Cannot write to {what}: {reason}.",
+            "Free some space or choose another folder: --out DIR, and ADTOOLKIT_CACHE=DIR for the cache.",
+        ) from error
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file that is whole or not there, also after a crash of the machine."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    sums = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != "DONE":
+            with path.open("rb") as file:
+                sums[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A completed stage.
+
+    Attributes:
+        path: The folder.
+        reused: Found rather than made.
+        seconds: What it took to make; of an interrupted stage, what the last try took.
+        notes: What happened to the cache on the way (an entry that had been tampered with).
+        meta: What its maker recorded.
+    """
+
+    path: Path
+    reused: bool
+    seconds: float
+    meta: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+class Store:
+    """The cache of stages below one root folder."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or default_root()
+
+    def path(self, stage: str, key: str) -> Path:
+        return self.root / stage / key
+
+    def lookup(self, stage: str, key: str) -> Entry | None:
+        """The completed entry, or None if it is missing or does not match its checksums."""
+        folder = self.path(stage, key)
+        try:
+            done = json.loads((folder / "DONE").read_text())
+            if done["sha256"] != _checksums(folder):
+                return None
+            meta = json.loads((folder / "meta.json").read_text())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return Entry(folder, True, float(meta.get("seconds", 0.0)), meta)
+
+    def get(
+        self,
+        stage: str,
+        key: str,
+        make: Callable[[Path, Path], Mapping[str, Any] | None],
+        *,
+        describe: Mapping[str, Any] | None = None,
+        overwrite: Overwrite = "only-missing",
+    ) -> Entry:
+        """The entry of this key, made if it is not there.
+
+        Args:
+            stage: First level of the cache.
+            key: From `key_of`.
+            make: Called with an empty folder for the payload and a folder for checkpoints; may return what to record.
+            describe: What the key stands for; kept in ``meta.json`` for people.
+            overwrite: ``only-missing`` makes what is not there, ``always`` makes it again, ``only-cache`` refuses to make.
+
+        Raises:
+            CacheError: if it must not be made, or cannot be written.
+        """
+        if overwrite != "always" and (entry := self.lookup(stage, key)):
+            return entry
+        if overwrite == "only-cache":
+            raise CacheError(
+                f"The stage '{stage}' ({key}) is not in the cache {self.root}.", "Let it be computed: --overwrite only-missing"
+            )
+        from filelock import FileLock
+
+        folder = self.path(stage, key)
+        work = folder.with_name(f"{key}.work")
+        with disk_errors(self.root):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f"{key}.lock"))
+        with disk_errors(self.root):
+            lock.acquire()
+        try:
+            if overwrite != "always" and (entry := self.lookup(stage, key)):
+                return entry
+            with disk_errors(self.root):
+                notes = self._set_aside(folder, overwrite)
+                if overwrite == "always":
+                    shutil.rmtree(work, ignore_errors=True)
+                work.mkdir(exist_ok=True)
+                partial = folder.with_name(f"{key}.part")
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+            started = time.perf_counter()
+            with disk_errors(self.root):
+                meta = dict(make(partial, work) or {})
+            meta |= {"stage": stage, "key": key, "seconds": round(time.perf_counter() - started, 3), "made_from": dict(describe or {})}
+            with disk_errors(self.root):
+                write_atomic(partial / "meta.json", json.dumps(meta, indent=1, default=str))
+                write_atomic(partial / "DONE", json.dumps({"sha256": _checksums(partial)}, indent=1))
+                partial.rename(folder)
+                shutil.rmtree(work, ignore_errors=True)
+            return Entry(folder, False, meta["seconds"], meta, notes)
+        finally:
+            lock.release()
+
+    def _set_aside(self, folder: Path, overwrite: Overwrite) -> tuple[str, ...]:
+        """Make room where an unusable entry stands; the lock is held, so nobody else is using it."""
+        if not folder.exists():
+            return ()
+        shutil.rmtree(folder)
+        if overwrite == "always":
+            return ()
+        return (f"The cache entry {folder.parent.name}/{folder.name} did not match its checksums and was computed again.",)
