@@ -1,0 +1,174 @@
+"""The core's own plugin: the data sources, interpolators, reference scorers and metrics. Same hook as everybody, no privilege."""
+
+from __future__ import annotations
+
+from adtoolkit.plugin import API_VERSION, Cap, Component, Region, hookimpl
+
+adtoolkit_api = API_VERSION
+
+_ALL_DATA = frozenset({Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH})
+_ANYWHERE = frozenset({Region.ALL, Region.SIDEBAND})
+
+
+@hookimpl
+def adtoolkit_register_components() -> list[Component]:
+    """The components that come with the core."""
+    return [*_data(), *_estimators(), *_interpolators(), *_scorers(), *_metrics()]
+
+
+def _data() -> list[Component]:
+    """Each declares all that it can offer; ``offers`` of its config says what it does offer with given options."""
+    return [
+        Component(
+            kind="data",
+            name="dijets",
+            target="adtoolkit.data.dijets:Dijets",
+            config="adtoolkit.data.config:DijetsConfig",
+            summary="bundled sample of simulated dijet collisions: QCD, and W' -> XY at 3.5 TeV",
+            cite="arXiv:2203.11601",
+            provides=_ALL_DATA,
+        ),
+        Component(
+            kind="data",
+            name="lhco",
+            target="adtoolkit.data.lhco:Lhco",
+            config="adtoolkit.data.config:LhcoConfig",
+            summary="LHC Olympics R&D events, from the official feature files or npy arrays",
+            cite="arXiv:2101.08320",
+            provides=_ALL_DATA,
+        ),
+        Component(
+            kind="data",
+            name="table",
+            target="adtoolkit.data.table:Table",
+            config="adtoolkit.data.config:TableConfig",
+            summary="any HDF5, npz, CSV, Parquet or ROOT file with named columns",
+            provides=_ALL_DATA,
+        ),
+        Component(
+            kind="data",
+            name="toy-bump",
+            target="adtoolkit.data.toy_bump:ToyBump",
+            config="adtoolkit.data.config:ToyBumpConfig",
+            summary="a bump in closed form: exact densities and the optimal score, for tests",
+            provides=_ALL_DATA,
+        ),
+    ]
+
+
+def _estimators() -> list[Component]:
+    return [
+        Component(
+            kind="estimator",
+            name="none",
+            target="",
+            summary="no background model: for scorers that need none",
+            default_scorer="supervised",
+        ),
+    ]
+
+
+def _interpolators() -> list[Component]:
+    return [
+        Component(
+            kind="interpolator",
+            name="direct",
+            target="adtoolkit.interpolators.direct:Direct",
+            summary="evaluate the model at the masses of the window",
+            cite="arXiv:2109.00546",
+            accepts=frozenset({Region.SIDEBAND, Region.REFERENCE}),
+        ),
+        Component(
+            kind="interpolator",
+            name="v-data",
+            target="adtoolkit.interpolators.direct:Direct",
+            summary="negative control: evaluate in the window a model that has seen the window's own events",
+            cite="arXiv:2410.20537",
+            accepts=frozenset({Region.ALL}),
+        ),
+        Component(
+            kind="interpolator",
+            name="linear",
+            target="adtoolkit.interpolators.linear:Linear",
+            config="adtoolkit.interpolators.config:LinearConfig",
+            summary="interpolate the velocity field between anchors outside the window",
+            cite="arXiv:2410.20537",
+            needs=frozenset({Cap.WINDOW}),
+            accepts=_ANYWHERE,
+            rules=((frozenset({Cap.FIELD}), frozenset({Cap.SAMPLE, Cap.LOG_PROB})),),
+        ),
+        Component(
+            kind="interpolator",
+            name="displacement",
+            target="adtoolkit.interpolators.displacement:Displacement",
+            config="adtoolkit.interpolators.config:DisplacementConfig",
+            summary="push the same noise through at both anchors and interpolate the end points",
+            cite="arXiv:2410.20537",
+            needs=frozenset({Cap.WINDOW}),
+            accepts=_ANYWHERE,
+            rules=((frozenset({Cap.SAMPLE}), frozenset({Cap.SAMPLE})),),
+        ),
+    ]
+
+
+def _scorers() -> list[Component]:
+    return [
+        Component(
+            kind="scorer",
+            name="random",
+            target="adtoolkit.scorers.baselines:Random",
+            summary="the floor: a random number per event",
+        ),
+        Component(
+            kind="scorer",
+            name="cwola",
+            target="adtoolkit.scorers.baselines:Cwola",
+            config="adtoolkit.scorers.config:ClassifierConfig",
+            summary="a classifier of the window's events against the sideband's",
+            cite="arXiv:1805.02664",
+            needs=frozenset({Cap.WINDOW}),
+        ),
+        Component(
+            kind="scorer",
+            name="idealised",
+            target="adtoolkit.scorers.baselines:Idealised",
+            config="adtoolkit.scorers.config:ClassifierConfig",
+            summary="the best a template can do: a classifier of the window's events against true background",
+            cite="arXiv:2109.00546",
+            needs=frozenset({Cap.REFERENCE}),
+        ),
+        Component(
+            kind="scorer",
+            name="supervised",
+            target="adtoolkit.scorers.baselines:Supervised",
+            config="adtoolkit.scorers.config:ClassifierConfig",
+            summary="the ceiling: a classifier trained on truth labels",
+            cite="arXiv:2109.00546",
+            needs=frozenset({Cap.TRUTH}),
+        ),
+        Component(
+            kind="scorer",
+            name="likelihood",
+            target="adtoolkit.scorers.likelihood:Likelihood",
+            config="adtoolkit.scorers.config:LikelihoodConfig",
+            summary="minus the log density of the background: rare events are anomalous",
+            cite="arXiv:2312.11618",
+            needs=frozenset({Cap.LOG_PROB}),
+        ),
+    ]
+
+
+def _metrics() -> list[Component]:
+    ranking, closure, sculpting = "adtoolkit.metrics.ranking", "adtoolkit.metrics.closure", "adtoolkit.metrics.sculpting"
+    rows = [
+        ("auc", f"{ranking}:Auc", "AucConfig", "area under the ROC curve", ""),
+        ("sic", f"{ranking}:Sic", "SicConfig", "significance improvement at fixed background efficiencies", "arXiv:2109.00546"),
+        ("max-sic", f"{ranking}:MaxSic", "MaxSicConfig", "largest significance improvement above a statistical floor", "arXiv:2109.00546"),
+        ("rejection", f"{ranking}:Rejection", "RejectionConfig", "background rejection at fixed signal efficiencies", ""),
+        ("closure", f"{closure}:Closure", "ClosureConfig", "whether template and true background can be told apart", ""),
+        ("sculpting", f"{sculpting}:Sculpting", "SculptingConfig", "whether a cut on the score shapes the mass of the background", ""),
+    ]
+    return [
+        Component(kind="metric", name=name, target=target, config=f"adtoolkit.metrics.config:{config}", summary=summary, cite=cite)
+        for name, target, config, summary, cite in rows
+    ]
