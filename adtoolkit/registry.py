@@ -83,7 +83,7 @@ class Registry:
     Example:
         >>> registry = Registry()
         >>> origin = registry.register(builtin, "builtin", "adtoolkit")
-        >>> registry.get("interpolator", "direct").summary
+        >>> registry.get("interpolator", "direct").component.summary
         'evaluate the model at the masses of the window'
     """
 
@@ -165,7 +165,7 @@ class Registry:
         """Their names."""
         return [record.component.name for record in self.components(kind)]
 
-    def registered(self, kind: Kind, name: str) -> Registered:
+    def get(self, kind: Kind, name: str) -> Registered:
         """A component with its origin.
 
         Raises:
@@ -183,15 +183,6 @@ class Registry:
             fix += f" (Not loaded: {', '.join(broken)}; see: adtool plugins)" if broken else ""
             raise UnknownNameError(kind, name, self.names(kind), fix)
         return good
-
-    def get(self, kind: Kind, name: str) -> Component:
-        """The record of a component.
-
-        Raises:
-            UnknownNameError: if there is none of this name.
-            PluginError: if two plugins claim the name, or the only one that does is broken.
-        """
-        return self.registered(kind, name).component
 
     def load(self, component: Component) -> type[Any]:
         """Import the class behind a component; the first moment that its heavy packages are imported.
