@@ -1,0 +1,106 @@
+"""Any file with named columns as data: which is the mass, which are the features, which, if any, is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adtoolkit.data.checks import as_float, as_truth, check_sample, check_signs, finite_rows
+from adtoolkit.data.config import TableConfig
+from adtoolkit.data.expressions import Expression, definition
+from adtoolkit.data.readers import read_columns
+from adtoolkit.data.split import Pool, inject
+from adtoolkit.errors import ConfigError, DataError, UnknownNameError
+from adtoolkit.interfaces import Context, DataSource
+from adtoolkit.types import Dataset, Sample
+
+
+class Table(DataSource[TableConfig]):
+    """Events of a table of columns."""
+
+    def load(self, ctx: Context) -> Dataset:
+        """Read the file, apply the cuts and draw the data.
+
+        Raises:
+            ConfigError: if an option that every table needs is missing, or a formula is not one.
+            DataError: on anything wrong with the file or its values.
+            UnknownNameError: if a column is not there.
+        """
+        config = self.config
+        for option, value in (("path", config.path), ("mass", config.mass), ("features", config.features)):
+            if not value:
+                raise ConfigError(
+                    f"A table needs data.{option}.", "Look at the file with 'adtool data inspect FILE'; it prints the options to use."
+                )
+        cuts = [Expression(text) for text in config.cuts]
+        for cut in cuts:
+            if not cut.is_condition:
+                raise ConfigError(f"The cut '{cut.text}' is no condition.", "Compare with something, for example pt > 1200.")
+
+        columns, (mass, m_of), features = self._read(cuts)
+        counts: dict[str, int] = {}
+        good = np.ones(len(next(iter(columns.values()))), bool)
+        for cut in cuts:
+            passed = cut(columns)
+            counts[f"cut: {cut.text}"] = int((good & ~passed).sum())
+            good &= passed
+        if not good.any():
+            raise (
+                DataError(f"No event of {config.path} passes the cuts {', '.join(config.cuts)}.", "Loosen them.")
+                if cuts
+                else DataError(f"{config.path} holds no events.")
+            )
+        if not good.all():
+            columns = {name: column[good] for name, column in columns.items()}
+
+        truth = as_truth(config.truth, columns[config.truth]) if config.truth else None
+        wanted = {name: _column(name, of, columns) for name, of in features.items()}
+        m = _column(mass, m_of, columns) * config.scale
+        good = finite_rows({**wanted, mass: m}, config.drop_invalid, counts)
+        if not good.all():
+            wanted, m = {name: column[good] for name, column in wanted.items()}, m[good]
+            truth = truth[good] if truth is not None else None
+        signed = check_signs({**wanted, mass: m}, counts)
+        x = np.column_stack([signed[name] for name in wanted]).astype(np.float32)
+        sample = Sample(x, signed[mass].astype(np.float32), truth=truth)
+        check_sample(sample, list(wanted), mass)
+        return inject(Pool(sample), config, ctx, features=list(wanted), mass=mass, unit=config.mass_unit, counts=counts)
+
+    def _read(self, cuts: list[Expression]) -> tuple[dict[str, NDArray[Any]], tuple[str, Expression | None], dict[str, Expression | None]]:
+        """The columns needed, the definition of the mass, and those of the features."""
+        config = self.config
+        defined: list[tuple[str, Expression | None]] = []
+
+        def choose(known: list[str]) -> list[str]:
+            defined.extend(definition(text, known) for text in (config.mass, *config.features))
+            names = [name for name, formula in defined if formula is None]
+            for formula in (*cuts, *(f for _, f in defined if f is not None)):
+                names += sorted(formula.names)
+            if config.truth:
+                names.append(config.truth)
+            for name in names:
+                if name not in known:
+                    raise UnknownNameError("column", name, known)
+            if not names:
+                raise ConfigError("The formulas use no column.", "Write, for example, data.mass='M = sqrt(E**2 - p**2)'.")
+            return list(dict.fromkeys(names))
+
+        columns = read_columns(Path(config.path).expanduser(), config.key, choose)
+        mass, *features = defined
+        names = [name for name, _ in features]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"Duplicated features: {', '.join(repr(name) for name in twice)}.", "Name each feature once.")
+        if config.truth and config.truth in names:
+            raise DataError(f"The truth column '{config.truth}' is among the features.", "Leave it out: no method may see it.")
+        return columns, mass, dict(features)
+
+
+def _column(name: str, formula: Expression | None, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    if formula is None:
+        return as_float(name, columns[name])
+    return np.broadcast_to(np.asarray(formula(columns), np.float64), len(next(iter(columns.values()))))
