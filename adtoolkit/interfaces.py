@@ -99,6 +99,13 @@ class _Configured(ABC, Generic[C]):
     def __init__(self, config: C) -> None:
         self.config = config
 
+    def check(self, events: Sample, window: Window | None) -> None:
+        """Refuse what this component cannot work with: blinded data in physical units. Called before anything is trained.
+
+        Raises:
+            AdtoolError: saying what is wrong and what to do.
+        """
+
 
 class DataSource(_Configured[C]):
     """Gives a `Dataset`. The seed behind ``ctx.rng`` is the data seed alone, so that all methods see the same events."""
@@ -161,6 +168,9 @@ class FittedScorer(Model):
 
 class Scorer(_Configured[C]):
     """Learns how anomalous an event of the window is, given a background."""
+
+    #: False for scorers that learn nothing from the data: they are fitted once and need no folds.
+    trains: ClassVar[bool] = True
 
     @abstractmethod
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> FittedScorer:

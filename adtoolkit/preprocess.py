@@ -7,6 +7,7 @@ all blinded events, not from the sidebands alone: bounds of the sidebands would 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,9 +86,17 @@ class Preprocess:
         """The sample with physical features."""
         return replace(sample, x=self.inverse(sample.x))
 
+    @property
+    def digest(self) -> str:
+        """sha256 of the numbers."""
+        return hashlib.sha256(self._json().encode()).hexdigest()
+
+    def _json(self) -> str:
+        return json.dumps({name: getattr(self, name).tolist() for name in ("low", "high", "mean", "std")}, indent=1)
+
     def save(self, path: Path) -> None:
         """Write as JSON, digits kept."""
-        path.write_text(json.dumps({name: getattr(self, name).tolist() for name in ("low", "high", "mean", "std")}, indent=1))
+        path.write_text(self._json())
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -1,0 +1,67 @@
+"""The progress display: the first listener of the hook ``adtoolkit_on_event``."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from adtoolkit.events import Event
+from adtoolkit.plugin import hookimpl
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+STAGES = {"data": "read data", "fit": "train", "template": "draw template", "score": "score", "metrics": "measure"}
+
+
+class ProgressDisplay:
+    """A line per stage: name, bar, epoch, loss, time taken and time left. Silent where nobody looks."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description:<34}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[detail]:<26}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.tasks: dict[tuple[str, str], TaskID] = {}
+        self.open: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.progress.stop()
+
+    @hookimpl
+    def adtoolkit_on_event(self, event: Event) -> None:
+        """Show it."""
+        if event.kind == "started":
+            self.open = self._task(event)
+        elif event.kind == "step" and self.open is not None:
+            values = dict(event.values)
+            step, steps = values.pop("step"), values.pop("steps", None)
+            detail = f"{step:.0f}" + (f"/{steps:.0f}" if steps else "") + "".join(f" {k} {v:.4g}" for k, v in values.items())
+            self.progress.update(self.open, completed=step, total=steps, detail=detail)
+        elif event.kind in ("finished", "reused"):
+            task = self._task(event)
+            detail: dict[str, Any] = {"detail": "from the cache"} if event.kind == "reused" else {}
+            total = self.progress.tasks[self.progress.task_ids.index(task)].total or 1
+            self.progress.update(task, total=total, completed=total, **detail)
+            self.progress.stop_task(task)
+            self.open = None
+
+    def _task(self, event: Event) -> TaskID:
+        name = (event.stage, event.label)
+        if name not in self.tasks:
+            text = f"{STAGES.get(event.stage, event.stage)} [bold]{event.label}[/]"
+            self.tasks[name] = self.progress.add_task(text, total=None, detail="")
+        return self.tasks[name]

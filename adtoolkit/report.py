@@ -1,0 +1,56 @@
+"""What a run prints at its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adtoolkit.runner import RunResult
+
+
+def with_interval(name: str, metrics: Mapping[str, float]) -> tuple[str, str]:
+    """A metric and its 68 % interval as text; digits follow the size of the interval.
+
+    Example:
+        >>> with_interval("auc", {"auc": 0.91234, "auc-lo": 0.9, "auc-hi": 0.92})
+        ('0.912', '0.900 to 0.920')
+    """
+    value, lo, hi = metrics[name], metrics.get(f"{name}-lo"), metrics.get(f"{name}-hi")
+    if lo is None or hi is None:
+        return f"{value:.4g}", ""
+    digits = min(6, max(0, 1 - math.floor(math.log10(max((hi - lo) / 2, 1e-6)))))
+    return f"{value:.{digits}f}", f"{lo:.{digits}f} to {hi:.{digits}f}"
+
+
+def rows(metrics: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """(name, value, interval) of all metrics, intervals folded into their metric."""
+    ends = {f"{name}{end}" for name in metrics for end in ("-lo", "-hi")}
+    return [(name, *with_interval(name, metrics)) for name in metrics if name not in ends]
+
+
+def print_result(result: RunResult, console: Console, device: str) -> None:
+    """The final table: metrics with uncertainty, events, times, where the run lies."""
+    from rich.table import Table
+
+    table = Table(title="metrics", title_justify="left", box=None, header_style="dim", pad_edge=False)
+    for column in ("", "value", "68 % interval"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in rows(result.metrics):
+        table.add_row(*row)
+    for name, why in result.skipped.items():
+        table.add_row(name, "-", f"skipped: {why}")
+    console.print(table)
+    console.print()
+    events = ", ".join(f"{what} {n:,}" for what, n in result.events.items() if n or "signal" in what)
+    console.print(f"[dim]events[/]  {events}", highlight=False)
+    times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.times.items())
+    console.print(f"[dim]times[/]   {times} on {device}", highlight=False)
+    for note in result.notes:
+        console.print(f"[yellow]note[/]    {note}", highlight=False)
+    console.print(f"[dim]run[/]     {result.run}", highlight=False, soft_wrap=True)
+    if result.pictures:
+        console.print(f"[dim]plots[/]   {', '.join(p.name for p in result.pictures)}", highlight=False, soft_wrap=True)

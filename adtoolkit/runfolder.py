@@ -1,0 +1,94 @@
+"""The folder of a run: what a person reads, written so that it is whole at any moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from adtoolkit.events import Event
+from adtoolkit.store import disk_errors, write_atomic
+
+
+def folder_name(data: str, window: str, parts: tuple[str, ...], seed: int, config: str) -> Path:
+    """``<data>-<window>/<estimator>+<interpolator>+<scorer>-s<seed>-<6 hex of the configuration>``."""
+    digest = hashlib.sha256(config.encode()).hexdigest()[:6]
+    return Path(f"{data}-{window}" if window else data) / f"{'+'.join(parts)}-s{seed}-{digest}"
+
+
+@dataclass
+class RunFolder:
+    """Writes config.toml, manifest.json, events.jsonl, metrics.json, error.txt and whatever else belongs to one run.
+
+    Attributes:
+        path: The folder.
+        manifest: What is known of the run so far; written at every `update`.
+    """
+
+    path: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def open(self, config: str, about: Mapping[str, Any]) -> None:
+        """Make the folder and write the first manifest.
+
+        Raises:
+            CacheError: if it cannot be written; nothing has been trained by then.
+        """
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.path / "config.toml", config)
+            (self.path / "events.jsonl").write_text("")
+        (self.path / "error.txt").unlink(missing_ok=True)
+        self.manifest = {"status": "running", "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, **provenance()}
+        self.update()
+
+    def update(self, **values: Any) -> None:
+        """Add to the manifest."""
+        self.manifest |= values
+        with disk_errors(self.path):
+            write_atomic(self.path / "manifest.json", json.dumps(self.manifest, indent=1, default=str))
+
+    def heard(self, event: Event) -> None:
+        """Append an event to events.jsonl."""
+        with disk_errors(self.path), (self.path / "events.jsonl").open("a") as file:
+            file.write(json.dumps({"time": round(time.time(), 3), **asdict(event)}, default=str) + "\n")
+
+    def failed(self, error: BaseException, status: str = "failed") -> None:
+        """Record why a run ended; itself never raises, so that the reason is not hidden."""
+        try:
+            write_atomic(self.path / "error.txt", "".join(traceback.format_exception(error)))
+            self.update(status=status, error=f"{type(error).__name__}: {error}")
+        except Exception:  # the disk may be the very thing that failed
+            return
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, command and commit behind a run."""
+    versions = {"python": sys.version.split()[0]}
+    for name in ("adtoolkit", "torch", "numpy", "scikit-learn", "nflows", "torchcfm"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"versions": versions, "command": sys.argv, "commit": _commit(), "threads": os.environ.get("OMP_NUM_THREADS")}
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that adtoolkit is imported from, if it is one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

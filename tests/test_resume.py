@@ -1,0 +1,23 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "scripts" / "kill_and_resume.py"
+SEARCH = "run --data toy-bump --preset smoke --estimator sigma --scorer cathode --seed 3 --device cpu".split()
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+def test_a_run_killed_at_any_moment_resumes_and_ends_with_the_same_numbers(tmp_path):
+    done = subprocess.run([sys.executable, SCRIPT, tmp_path, "10", "1", "--", *SEARCH], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+
+    assert told["killed"] >= 10
+    stages_at_kill = [sum(moment.values()) for moment in told["moments"]]
+    assert min(stages_at_kill) == 0, "no kill fell into the training"
+    assert max(stages_at_kill) >= 2, "no kill fell behind the template"
+    for metrics in told["stormy"]:
+        assert metrics == told["calm"]
