@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -43,10 +42,6 @@ class SourceConfig(ComponentConfig):
     features: Names = ()
     drop_invalid: bool = False
 
-    def files(self) -> tuple[Path, ...]:
-        """Files the events come from, for digests; empty where none is needed or named."""
-        return ()
-
     def has_truth(self) -> bool:
         """Whether the events carry truth labels."""
         return True
@@ -82,9 +77,6 @@ class DijetsConfig(SourceConfig):
     n_signal: Count | None = 500
     features: Names = DIJET_FEATURES
 
-    def files(self) -> tuple[Path, ...]:
-        return tuple(Path(p) for p in (*self.path, *self.signal))
-
 
 class LhcoConfig(SourceConfig):
     """LHC Olympics 2020 R&D data: official feature files or the arrays of the CATHODE repository.
@@ -108,9 +100,6 @@ class LhcoConfig(SourceConfig):
     path: str = ""
     extra: str = ""
     n_signal: Count | None = 500
-
-    def files(self) -> tuple[Path, ...]:
-        return tuple(Path(p) for p in (self.path, self.extra) if p)
 
     def has_spare_background(self) -> bool:
         return (self.n_background is not None or bool(self.extra)) and self.n_reference != 0
@@ -146,9 +135,6 @@ class TableConfig(SourceConfig):
                     raise ValueError(f"{name} chooses events by their truth label: name its column with data.truth")
         return self
 
-    def files(self) -> tuple[Path, ...]:
-        return (Path(self.path),) if self.path else ()
-
     def has_truth(self) -> bool:
         return bool(self.truth)
 
@@ -176,10 +162,6 @@ class ToyBumpConfig(ComponentConfig):
     n_test: Count = 20_000
     n_features: Annotated[int, Field(ge=2, le=5)] = 3
     edge: bool = False
-
-    def files(self) -> tuple[Path, ...]:
-        """None are needed."""
-        return ()
 
     def offers(self, declared: Caps) -> Caps:
         return declared - ({Cap.REFERENCE} if self.n_reference == 0 else set())

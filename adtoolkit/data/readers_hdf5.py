@@ -52,7 +52,7 @@ def _tables(group: Any) -> list[str]:
         return [group.name]
     below: list[str] = []
     for child in group.values():
-        if isinstance(child, h5py.Group):
+        if isinstance(child, h5py.Group) and child.name.rpartition("/")[2] != "_i_table":  # an index of PyTables
             below += _tables(child)
         elif isinstance(child, h5py.Dataset) and (child.dtype.names or _column_names(child)):
             below.append(child.name)

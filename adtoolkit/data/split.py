@@ -69,5 +69,10 @@ def _limited(option: str, asked: int | None, there: int, what: str, default: int
     if asked is None:
         return there if default is None else default
     if asked > there:
-        raise DataError(f"data.{option} asks for {asked} {what} events, but there are {there}.", f"Lower it: --set data.{option}={there}")
+        fix = (
+            f"Lower it: --set data.{option}={there}"
+            if there or option != "n_reference"
+            else "Leave some out of the data: --set data.n_background=N"
+        )
+        raise DataError(f"data.{option} asks for {asked} {what} events, but there are {there}.", fix)
     return asked
