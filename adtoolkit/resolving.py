@@ -1,0 +1,195 @@
+"""From the layers of a configuration (defaults, presets, file, flags) to a `RunConfig` that holds every value."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
+
+from adtoolkit.capabilities import DATA_CAPS
+from adtoolkit.config import ComponentConfig
+from adtoolkit.errors import ConfigError, MixError, UnknownNameError
+from adtoolkit.loading import RESERVED
+from adtoolkit.mass import MassConfig
+from adtoolkit.mix import Blocked, Plan, resolve
+from adtoolkit.overrides import build, fill, preset_values, presets_of
+from adtoolkit.plugin import Kind
+from adtoolkit.registry import Registry
+from adtoolkit.runconfig import (
+    TABLES,
+    DataSection,
+    MetricsSection,
+    RunConfig,
+    RunTable,
+    ScorerSection,
+    Section,
+    TemplateTable,
+    Top,
+    WindowTable,
+)
+from adtoolkit.types import Window
+
+DEFAULT_DATA: Final = "dijets"
+DEFAULT_ESTIMATOR: Final = "sigma"
+DEFAULT_METRICS: Final = ("auc", "sic", "max-sic", "rejection", "closure", "sculpting")
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
+S = TypeVar("S", bound=Section)
+Tables = Mapping[str, Mapping[str, Any]]
+
+
+def resolve_config(
+    registry: Registry, file: Mapping[str, Any] | None = None, flags: Tables | None = None, preset: str | None = None
+) -> RunConfig:
+    """Fill in every value.
+
+    Args:
+        registry: Where components come from.
+        file: A configuration as read from a file.
+        flags: Tables as given by flags, above the file's; "" is the table of the keys outside any. Values may be `Text`.
+        preset: Preset of all components, above those that the file names.
+
+    Raises:
+        UnknownNameError: if a component, table, option or preset does not exist.
+        ConfigError: if a value is not allowed.
+        DataError: if the window is no interval.
+        PluginError: if the code of a component's options cannot be imported.
+    """
+    return _Layers(registry, file or {}, flags or {}, preset).resolve()
+
+
+def plan_of(config: RunConfig, registry: Registry) -> Plan:
+    """What the run will do.
+
+    Raises:
+        MixError: if its parts cannot work together; says what would.
+    """
+    names = config.data.name, config.estimator.name, config.interpolator.name, config.scorer.name
+    outcome = resolve(registry, *names, have=config.capabilities(registry))
+    if isinstance(outcome, Blocked):
+        raise MixError(outcome.message)
+    return outcome
+
+
+class _Layers:
+    """The layers of one configuration."""
+
+    def __init__(self, registry: Registry, file: Mapping[str, Any], flags: Tables, preset: str | None) -> None:
+        self.registry = registry
+        self.flags = flags
+        self.file: dict[str, Mapping[str, Any]] = {name: value for name, value in file.items() if isinstance(value, Mapping)}
+        loose = {name: value for name, value in file.items() if not isinstance(value, Mapping)}
+        for name in loose.keys() & set(TABLES):
+            raise ConfigError(f"'{name}' must be a table of the configuration.", f"Write [{name}] and its keys below it")
+        for name in [*self.file, *self.flags]:
+            if name and name not in TABLES:
+                raise UnknownNameError("table of the configuration", name, list(TABLES))
+        self.top = fill(Top, "", {**loose, **flags.get("", {})}, "key of the configuration")
+        self.flag_preset = preset if preset is not None else flags.get("", {}).get("preset")
+        self.known_presets: dict[str, None] = {}
+
+    def resolve(self) -> RunConfig:
+        data = self.section("data", DEFAULT_DATA, DataSection)
+        estimator = self.section("estimator", self.usual_estimator(), Section)
+        record = self.registry.get("estimator", estimator.name).component
+        config = RunConfig(
+            seed=self.top.seed,
+            data=data,
+            window=self.window(data.options),
+            estimator=estimator,
+            interpolator=self.section("interpolator", record.default_interpolator, Section),
+            scorer=self.section("scorer", record.default_scorer, ScorerSection),
+            metrics=self.metrics(),
+            mass=self.table("mass", MassConfig),
+            template=self.table("template", TemplateTable),
+            run=self.table("run", RunTable),
+        )
+        for wanted in (self.flag_preset, self.top.preset):
+            if wanted is not None and wanted not in self.known_presets:
+                raise UnknownNameError("preset", wanted, list(self.known_presets))
+        return config
+
+    def usual_estimator(self) -> str:
+        """The estimator when none is named: none at all for a scorer that needs no background model."""
+        scorer = self.flags.get("scorer", {}).get("name") or self.file.get("scorer", {}).get("name")
+        if scorer is not None and self.registry.get("scorer", str(scorer)).component.needs <= DATA_CAPS:
+            return "none"
+        return DEFAULT_ESTIMATOR
+
+    def section(self, kind: Kind, usual: str, cls: type[S]) -> S:
+        """One component: name and own keys as given, options from preset, file and flags."""
+        file, flags = dict(self.file.get(kind, {})), dict(self.flags.get(kind, {}))
+        filed = str(file.get("name", usual))
+        name = str(flags.get("name", filed))
+        component = self.registry.get(kind, name).component
+        options = self.registry.config_class(component)
+        if name != filed and (lost := sorted(set(file) - RESERVED[kind])):
+            log.warning("The options %s of the file belong to %s '%s' and are not used for '%s'.", ", ".join(lost), kind, filed, name)
+            file = {key: value for key, value in file.items() if key in RESERVED[kind]}
+        preset = self.preset(options, flags.pop("preset", None), file.get("preset"))
+        values = {**self.explicit(options, preset, file), **flags}
+        own = {key: values.pop(key) for key in RESERVED[kind] & set(values)}
+        own |= {"name": name, "preset": preset, "options": build(options, component, preset, values)}
+        return fill(cls, kind, own, f"option of {kind} '{name}'")
+
+    def preset(self, options: type[ComponentConfig], flag: str | None, file: str | None) -> str:
+        """The preset of one component: its own flag, the flag for all, its own key, the key for all."""
+        known = presets_of(options)
+        self.known_presets |= dict.fromkeys(known)
+        for own, general in ((flag, self.flag_preset), (file, self.top.preset)):
+            if own is not None:
+                return str(own)
+            if general is not None:
+                return general if general in known else "default"
+        return "default"
+
+    def explicit(self, options: type[ComponentConfig], preset: str, file: Mapping[str, Any]) -> dict[str, Any]:
+        """The file's keys without those that only repeat its own preset, so that a resolved file still follows ``--preset``."""
+        if file.get("preset") in {None, preset}:
+            return dict(file)
+        repeated = preset_values(options, str(file["preset"]))
+        return {key: value for key, value in file.items() if key not in repeated or value != repeated[key]}
+
+    def metrics(self) -> MetricsSection:
+        """Names, and a table of options for each; flags write ``metrics.NAME.option``."""
+        file, flags = dict(self.file.get("metrics", {})), dict(self.flags.get("metrics", {}))
+        tables: dict[str, dict[str, dict[str, Any]]] = {"file": {}, "flags": {}}
+        for layer, table in (("file", file), ("flags", flags)):
+            for key in [key for key in table if key not in {"names", "preset"}]:
+                metric, dot, option = key.partition(".")
+                self.registry.get("metric", metric)
+                value = table.pop(key)
+                if not dot and not isinstance(value, Mapping):
+                    raise ConfigError(f"metrics.{metric} must be a table of options.", f"Write metrics.{metric}.OPTION = value")
+                tables[layer].setdefault(metric, {}).update({option: value} if dot else value)
+        listed = {"names": DEFAULT_METRICS, **{key: table["names"] for table in (file, flags) for key in ("names",) if key in table}}
+        names = tuple(dict.fromkeys(fill(MetricsSection, "metrics", {**listed, "values": {}}, "key of metrics").names))
+        values, presets = {}, set[str]()
+        for name in names:
+            component = self.registry.get("metric", name).component
+            options = self.registry.config_class(component)
+            preset = self.preset(options, flags.get("preset"), file.get("preset"))
+            presets.add(preset)
+            given = self.explicit(options, preset, {**tables["file"].get(name, {}), "preset": file.get("preset")})
+            given.pop("preset", None)
+            values[name] = build(options, component, preset, {**given, **tables["flags"].get(name, {})})
+        return MetricsSection(names=names, preset=presets.pop() if len(presets) == 1 else "default", values=values)
+
+    def window(self, data: ComponentConfig) -> Window | None:
+        """The window as given; an end that is not is the data's own, if they have one."""
+        usual: tuple[float, float] | None = getattr(data, "default_window", None)
+        given = {**self.file.get("window", {}), **self.flags.get("window", {})}
+        if not given and usual is None:
+            return None
+        table = fill(
+            WindowTable, "window", {**(dict(zip(("lo", "hi"), usual, strict=True)) if usual else {}), **given}, "key of the window"
+        )
+        return Window(table.lo, table.hi)
+
+    def table(self, name: str, cls: type[M]) -> M:
+        """A table that belongs to no component."""
+        return fill(cls, name, {**self.file.get(name, {}), **self.flags.get(name, {})}, f"key of [{name}]")
