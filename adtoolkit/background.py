@@ -50,7 +50,7 @@ class Background:
 
     def sample_like(self, events: Sample, k: int, rng: np.random.Generator) -> Array:
         """[N, k, D] draws at the conditions of [N] events."""
-        drawn = self._as(CanSample).sample(np.repeat(events.cond, k, axis=0), rng)
+        drawn: Array = self._as(CanSample).sample(np.repeat(events.cond, k, axis=0), rng)
         return drawn.reshape(len(events), k, -1)
 
     def log_prob(self, events: Sample) -> Array:

@@ -22,8 +22,8 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "little")
 
 
-def _silent(event: Event) -> None:
-    pass
+def silent(event: Event) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RunContext:
     device: str = "cpu"
     workdir: Path = field(default_factory=Path)
     stage: str = ""
-    tell: Callable[[Event], None] = _silent
+    tell: Callable[[Event], None] = silent
 
     def rng(self, *purpose: str) -> np.random.Generator:
         return np.random.default_rng(seed_of(self.seed, *self.scope, *purpose))

@@ -54,8 +54,8 @@ class Tabulated(MassModel):
         cumulative = np.concatenate([[0.0], np.cumsum(self.density * np.diff(self.edges))])
         drawn = np.interp(rng.random(n) * cumulative[-1], cumulative, self.edges)
         # float32 may round onto a strict end of the window
-        inside = np.nextafter(np.float32([self.edges[0], self.edges[-1]]), np.float32([np.inf, -np.inf]), dtype=np.float32)
-        return np.clip(drawn.astype(np.float32), inside[0], inside[1])
+        inside = np.nextafter(np.asarray([self.edges[0], self.edges[-1]], np.float32), np.asarray([np.inf, -np.inf], np.float32))
+        return np.asarray(np.clip(drawn.astype(np.float32), inside[0], inside[1]))
 
     def log_prob(self, m: Array) -> Floats:
         index = np.searchsorted(self.edges, m, side="right") - 1
@@ -155,7 +155,7 @@ def _sideband_fit(m: Floats, window: Window, sqrt_s: float, bins: int = 80) -> T
         raise ConfigError("The sideband fit needs at least 100 events on both sides of the window.", "Use --set mass.name=kde.")
 
     def shape(p: Floats, at: Floats) -> Floats:
-        return np.exp(p[0] + p[1] * np.log1p(-at / sqrt_s) - p[2] * np.log(at / sqrt_s))
+        return np.asarray(np.exp(p[0] + p[1] * np.log1p(-at / sqrt_s) - p[2] * np.log(at / sqrt_s)))
 
     def loss(p: Floats) -> float:
         expected = shape(p, centre[use])

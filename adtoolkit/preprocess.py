@@ -71,7 +71,8 @@ class Preprocess:
     def log_det(self, x: Array) -> Array:
         """[N, D] physical -> [N] log |dz/dx|: add it to log p(z) to get log p(x)."""
         u = self._unit(x.astype(np.float64))
-        return (-np.log(u) - np.log1p(-u) - np.log(self.std) - np.log(self.high - self.low)).sum(1).astype(np.float32)
+        slopes = -np.log(u) - np.log1p(-u) - np.log(self.std) - np.log(self.high - self.low)
+        return np.asarray(slopes.sum(1), np.float32)
 
     def clipped(self, x: Array) -> int:
         """How many of [N, D] events have a feature outside the bounds."""

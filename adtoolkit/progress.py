@@ -53,9 +53,9 @@ class ProgressDisplay:
             self.progress.update(self.open, completed=step, total=steps, detail=detail)
         elif event.kind in ("finished", "reused"):
             task = self._task(event)
-            detail: dict[str, Any] = {"detail": "from the cache"} if event.kind == "reused" else {}
+            fields: dict[str, Any] = {"detail": "from the cache"} if event.kind == "reused" else {}
             total = self.progress.tasks[self.progress.task_ids.index(task)].total or 1
-            self.progress.update(task, total=total, completed=total, **detail)
+            self.progress.update(task, total=total, completed=total, **fields)
             self.progress.stop_task(task)
             self.open = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -19,10 +18,9 @@ from adtoolkit.events import Event
 from adtoolkit.store import disk_errors, write_atomic
 
 
-def folder_name(data: str, window: str, parts: tuple[str, ...], seed: int, config: str) -> Path:
-    """``<data>-<window>/<estimator>+<interpolator>+<scorer>-s<seed>-<6 hex of the configuration>``."""
-    digest = hashlib.sha256(config.encode()).hexdigest()[:6]
-    return Path(f"{data}-{window}" if window else data) / f"{'+'.join(parts)}-s{seed}-{digest}"
+def folder_name(data: str, window: str, parts: tuple[str, ...], seed: int, digest: str) -> Path:
+    """``<data>-<window>/<estimator>+<interpolator>+<scorer>-s<seed>-<6 hex of the configuration's digest>``."""
+    return Path(f"{data}-{window}" if window else data) / f"{'+'.join(parts)}-s{seed}-{digest[:6]}"
 
 
 @dataclass
@@ -67,7 +65,7 @@ class RunFolder:
         try:
             write_atomic(self.path / "error.txt", "".join(traceback.format_exception(error)))
             self.update(status=status, error=f"{type(error).__name__}: {error}")
-        except Exception:  # the disk may be the very thing that failed
+        except Exception:  # noqa: BLE001  # the disk may be the very thing that failed
             return
 
 

@@ -15,7 +15,7 @@ from adtoolkit import stages
 from adtoolkit.arrays import write_arrays
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
-from adtoolkit.context import RunContext
+from adtoolkit.context import RunContext, silent
 from adtoolkit.errors import AdtoolError, DataError, RunError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign
@@ -25,7 +25,7 @@ from adtoolkit.preprocess import Preprocess
 from adtoolkit.runfolder import RunFolder, folder_name
 from adtoolkit.scored import Scored
 from adtoolkit.stages import Part, Pool, Workshop
-from adtoolkit.store import Overwrite, Store, write_atomic
+from adtoolkit.store import Entry, Overwrite, Store, write_atomic
 from adtoolkit.types import Dataset, Sample, Window
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ class Run:
     registry: Registry
     device: str
     store: Store = field(default_factory=Store)
-    tell: Callable[[Event], None] = lambda event: None  # noqa: E731
+    tell: Callable[[Event], None] = silent
     overwrite: Mapping[str, Overwrite] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         c = self.config
         names = (c.estimator.name, c.interpolator.name, c.scorer.name) if self.plan.estimates else (c.scorer.name,)
         window = c.window.label if c.window else ""
-        self.folder = RunFolder(Path(c.run.out) / folder_name(c.data.name, window, names, c.seed, c.to_toml()))
+        self.folder = RunFolder(Path(c.run.out) / folder_name(c.data.name, window, names, c.seed, c.digest))
         self.notes: list[str] = []
         self.times: dict[str, float] = {}
 
@@ -109,7 +109,8 @@ class Run:
             raise RunError(error.message, error.fix) from error
         except Exception as error:
             self.folder.failed(error)
-            raise RunError(f"The run failed: {type(error).__name__}: {error}", f"See {self.folder.path / 'error.txt'}, or run with --debug.") from error
+            what = f"The run failed: {type(error).__name__}: {error}"
+            raise RunError(what, f"See {self.folder.path / 'error.txt'}, or run with --debug.") from error
         return result
 
     def _hear(self, event: Event) -> None:
@@ -141,8 +142,9 @@ class Run:
             check_window(dataset, self.config.window)
         if self.plan.region is Region.REFERENCE or Cap.REFERENCE in self.plan.scorer.needs:
             dataset.region(Region.REFERENCE, None)
-        if Cap.TRUTH in self.plan.scorer.needs and not (dataset.test.truth is not None and len(np.unique(dataset.test.truth)) == 2):
-            raise DataError("There are no truth-labelled events of both classes to train on.", "Leave some out of the data: --set data.n_signal=N")
+        labelled = dataset.test.truth if dataset.test.truth is not None else np.zeros(0)
+        if Cap.TRUTH in self.plan.scorer.needs and not (labelled == 1).any():
+            raise DataError("There is no truth-labelled signal to train on.", "Leave some out of the data: --set data.n_signal=N")
         blind = dataset.events.blind()
         for kind in ("estimator", "interpolator", "scorer") if self.plan.estimates else ("scorer",):
             self._part(kind).instance.check(blind, self.config.window)
@@ -160,12 +162,14 @@ class Run:
         clipped = prep.clipped(dataset.events.x) + prep.clipped(dataset.test.x)
         counts["clipped to the feature range"] = clipped
 
-        background, entries, given = None, [], {"none": True}
+        background: Background | None = None
+        entries: list[Entry] = []
+        given: Mapping[str, Any] = {"estimator": None}
         if plan.estimates:
             background, entries, given = self._background(dataset, prep, shop, counts)
         pool = self._pool(dataset, prep, background)
         folds = config.scorer.folds if self._part("scorer").instance.trains else 1
-        scored, summary, score_entries = self._timed("score", lambda: self._score(pool, prep, background, shop, folds, given, dataset))
+        scored, summary, score_entries = self._timed("score", lambda: self._score(pool, background, shop, folds, given, dataset, prep))
         entries += score_entries
 
         metrics, skipped = self._timed("metrics", lambda: self._metrics(scored, context))
@@ -190,7 +194,7 @@ class Run:
 
     def _background(
         self, dataset: Dataset, prep: Preprocess, shop: Workshop, counts: dict[str, int]
-    ) -> tuple[Background, list[Any], Mapping[str, Any]]:
+    ) -> tuple[Background, list[Entry], Mapping[str, Any]]:
         config, plan, window = self.config, self.plan, self.config.window
         estimator, interpolator = self._part("estimator"), self._part("interpolator")
         region = plan.region or Region.ALL
@@ -205,7 +209,11 @@ class Run:
         if Cap.SAMPLE in plan.background:
             inside = dataset.events.m if window is None else dataset.events.m[window.contains(dataset.events.m)]
             n = round(config.template.oversample * len(inside))
-            mass_key = {"config": config.mass.model_dump(), "events": dataset.events.blind().digest, "window": window and [window.lo, window.hi]}
+            mass_key = {
+                "config": config.mass.model_dump(),
+                "events": dataset.events.blind().digest,
+                "window": window and [window.lo, window.hi],
+            }
             drawn, template = self._timed("template", lambda: stages.draw_template(shop, interpolator, background, n, given, mass_key))
             counts["template"] = len(template)
             counts["dropped: template draws not finite"] = int(drawn.meta["not_finite"])
@@ -236,8 +244,15 @@ class Run:
         )
 
     def _score(
-        self, pool: Pool, prep: Preprocess, background: Background | None, shop: Workshop, folds: int, given: Mapping[str, Any], dataset: Dataset
-    ) -> tuple[Scored, dict[str, float], list[Any]]:
+        self,
+        pool: Pool,
+        background: Background | None,
+        shop: Workshop,
+        folds: int,
+        given: Mapping[str, Any],
+        dataset: Dataset,
+        prep: Preprocess,
+    ) -> tuple[Scored, dict[str, float], list[Entry]]:
         scorer = self._part("scorer")
         score = np.full(len(pool.events), np.nan, np.float32)
         test_score = np.full((len(pool.test), folds), np.nan, np.float32)
@@ -274,7 +289,7 @@ class Run:
         skipped: dict[str, str] = {}
         for name in self.config.metrics.names:
             record = self.registry.get("metric", name).component
-            metric = self.registry.make(record, self.config.metrics.preset, self.config.metrics.options(name))
+            metric = self.registry.load(record)(self.config.metrics.values[name])
             if missing := set(metric.needs) - has:
                 skipped[name] = f"needs {', '.join(sorted(missing))}"
                 continue
@@ -316,7 +331,8 @@ def count_events(dataset: Dataset, window: Window | None) -> dict[str, int]:
     test = dataset.test
     if test.truth is not None and len(test):
         kept = np.ones(len(test), bool) if window is None else window.contains(test.m)
-        counts |= {"test signal in window": int((test.truth[kept] == 1).sum()), "test background in window": int((test.truth[kept] == 0).sum())}
+        counts["test signal in window"] = int((test.truth[kept] == 1).sum())
+        counts["test background in window"] = int((test.truth[kept] == 0).sum())
     if dataset.reference is not None:
         counts["reference"] = len(dataset.reference)
     return counts

@@ -23,10 +23,10 @@ from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext
 from adtoolkit.errors import RunError
 from adtoolkit.folds import train_val
-from adtoolkit.interfaces import Model, Scorer, ScorerData
+from adtoolkit.interfaces import Model, ScorerData
 from adtoolkit.plugin import Component
 from adtoolkit.store import Entry, Overwrite, Store, key_of
-from adtoolkit.types import Array, Sample, Window
+from adtoolkit.types import Array, Labels, Sample, Window
 
 #: Raise when the runner itself gives other numbers from the same configuration.
 PIPELINE_VERSION = 1
@@ -126,7 +126,8 @@ def draw_template(
         drawn = background.sample(n, context.rng("draw"))
         good = np.isfinite(drawn.x).all(1)
         if good.mean() < 0.9:
-            raise RunError(f"{n - good.sum():,} of {n:,} drawn events are not finite.", "The model did not train well: train longer or choose another.")
+            what = f"{n - good.sum():,} of {n:,} drawn events are not finite."
+            raise RunError(what, "The model did not train well: train longer or choose another.")
         write_arrays(folder / "template.h5", sample_arrays(drawn[good]))
         return {"not_finite": int(n - good.sum())}
 
@@ -139,12 +140,12 @@ class Pool:
     """All events of a run with the fold that each is held out from. Preprocessed, truth still on."""
 
     events: Sample
-    fold: Array
+    fold: Labels
     test: Sample
-    test_fold: Array
+    test_fold: Labels
     reference: Sample | None
     template: Sample | None
-    template_fold: Array
+    template_fold: Labels
     window: Window | None
 
     def training(self, k: int, record: Component, single: bool) -> ScorerData:
@@ -173,7 +174,9 @@ class FoldScores:
     entry: Entry
 
 
-def score_fold(shop: Workshop, scorer: Part, pool: Pool, background: Background | None, k: int, folds: int, given: Mapping[str, Any]) -> FoldScores:
+def score_fold(
+    shop: Workshop, scorer: Part, pool: Pool, background: Background | None, k: int, folds: int, given: Mapping[str, Any]
+) -> FoldScores:
     """Fit a scorer on all folds but k and score what it has not seen, or reuse the scores."""
     context = replace(shop.context, scope=("scorer", scorer.record.name, f"fold{k}"), stage="score")
     single = folds == 1
@@ -208,7 +211,8 @@ def score_fold(shop: Workshop, scorer: Part, pool: Pool, background: Background 
         }
         bad = sum(int((~np.isfinite(values)).sum()) for name, values in scores.items() if name != "test" or not truth)
         if bad:
-            raise RunError(f"The scorer '{scorer.record.name}' gave {bad:,} scores that are not finite.", f"Try: adtool check {scorer.record.name}")
+            what = f"The scorer '{scorer.record.name}' gave {bad:,} scores that are not finite."
+            raise RunError(what, f"Try: adtool check {scorer.record.name}")
         write_arrays(folder / "scores.h5", scores)
         (folder / "summary.json").write_text(json.dumps({name: float(value) for name, value in fitted.summary().items()}))
         (folder / "scorer").mkdir()
@@ -237,7 +241,8 @@ def load_model(entry: Entry, device: str) -> Model:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise RunError(f"The cached model needs {module}:{name}, which cannot be imported ({error}).", "Train it again: --force fit") from error
+        what = f"The cached model needs {module}:{name}, which cannot be imported ({error})."
+        raise RunError(what, "Train it again: --force fit") from error
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise RunError(f"The cached model names {module}:{name}, which is not a Model.", "Train it again: --force fit")
     return found.load(entry.path / "model", device)
