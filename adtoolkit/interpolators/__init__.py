@@ -1,0 +1,1 @@
+"""Interpolators of the core: rules that carry a model into the window."""

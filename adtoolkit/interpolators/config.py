@@ -1,0 +1,33 @@
+"""Options of the core's interpolators. Importing it costs no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from adtoolkit.config import ComponentConfig
+
+
+class AnchorConfig(ComponentConfig):
+    """Where the two anchors of an interpolation lie: ``margin`` outside the window, or at ``lo`` and ``hi``.
+
+    A quarter of the window's width is the published choice: 0.1 TeV around 3.3 to 3.7 TeV.
+    """
+
+    margin: float | None = Field(
+        None, gt=0, description="distance of the anchors from the window, in the unit of m; not set: a quarter of its width"
+    )
+    lo: float | None = Field(None, description="the lower anchor itself, instead of margin")
+    hi: float | None = Field(None, description="the upper anchor itself, instead of margin")
+
+
+class LinearConfig(AnchorConfig):
+    """Options of ``linear``."""
+
+    solver: Literal["midpoint", "heun", "rk4", "dopri5"] = Field("midpoint", description="ODE solver")
+    solver_steps: int = Field(10, ge=1, description="its steps for draws; densities take twice as many; dopri5 ignores it")
+
+
+class DisplacementConfig(AnchorConfig):
+    """Options of ``displacement``."""

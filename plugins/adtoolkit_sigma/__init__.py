@@ -1,0 +1,1 @@
+"""SIGMA: one flow-matching model of all events, interpolated into any window (arXiv:2410.20537)."""

@@ -1,0 +1,184 @@
+"""The velocity network of SIGMA: a residual trunk whose first layer and block gates see time and mass.
+
+There is one network. How it sees time and mass is told by a *context provider*: `PlainContext` for one mass per event (to
+train, and to evaluate at a true mass), `BlendContext` for the interpolation between anchors. Both give the network the same
+two things, and everything behind them is common code: the activation of the first layer, and a gate per block.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Norm = Literal["none", "layer", "batch"]
+Activation = Literal["relu", "silu"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
+
+
+class Embedding(nn.Module):
+    """Frequencies of time and mass: ``beta(t) = cos, sin(k pi t)``, k = 1..T; ``alpha(u) = cos, sin(2^k pi u)``, k = 0..L-1.
+
+    The mass range is scaled to u in [-1/2, 1/2]. The published scaling to [-1, 1] makes both ends of the range the same
+    point for the network, because every frequency is then a multiple of the period of the range; on half the range the
+    lowest frequency tells all masses apart. One more octave gives the published resolution.
+
+    Args:
+        lo: Lower end of the training masses.
+        hi: Upper end.
+        mass_frequencies: L.
+        time_frequencies: T.
+    """
+
+    scale: Tensor
+    mass: Tensor
+    time: Tensor
+
+    def __init__(self, lo: float, hi: float, mass_frequencies: int, time_frequencies: int) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor([(lo + hi) / 2, hi - lo]))
+        self.register_buffer("mass", math.pi * 2.0 ** torch.arange(mass_frequencies), persistent=False)
+        self.register_buffer("time", math.pi * torch.arange(1.0, time_frequencies + 1), persistent=False)
+
+    @property
+    def width(self) -> int:
+        return 2 * (len(self.mass) + len(self.time))
+
+    def forward(self, t: Tensor, m: Tensor) -> Tensor:
+        """[] or [B], [B] -> [B, C]."""
+        u = (m - self.scale[0]) / self.scale[1]
+        phases = torch.cat([t.expand(len(u))[:, None] * self.time, u[:, None] * self.mass], 1)
+        return torch.cat([phases.cos(), phases.sin()], 1)
+
+
+class ContextProvider(Protocol):
+    """What the trunk needs to know of time and mass."""
+
+    def nodes(self, network: VelocityNetwork, t: Tensor, wx: Tensor) -> tuple[Tensor, Tensor]:
+        """Time [] or [B] and W_in x [B, H] -> first activation [B, H] and all block gates before the sigmoid [B, K H]."""
+
+
+@dataclass(frozen=True)
+class PlainContext:
+    """One mass per event: ``m`` [B]."""
+
+    m: Tensor
+
+    def nodes(self, network: VelocityNetwork, t: Tensor, wx: Tensor) -> tuple[Tensor, Tensor]:
+        first, gates = network.context(network.embedding(t, self.m))
+        return network.activation(wx + first), gates
+
+
+@dataclass(frozen=True)
+class BlendContext:
+    """Interpolation in the mass: every activation that sees it is the weighted mean of its values at the anchors.
+
+    Time is common to a stage of the solver and anchors are constants, so that what the network makes of them is a table
+    of J x (1 + K) vectors, made anew for each stage; the trunk then runs once.
+
+    Attributes:
+        anchors: [J] masses.
+        weights: [B, J] of each event; they sum to 1.
+    """
+
+    anchors: Tensor
+    weights: Tensor
+
+    def nodes(self, network: VelocityNetwork, t: Tensor, wx: Tensor) -> tuple[Tensor, Tensor]:
+        first, gates = network.context(network.embedding(t, self.anchors))  # [J, H], [J, K H]
+        h = wx.new_zeros(wx.shape)
+        for j in range(len(self.anchors)):
+            h = h + self.weights[:, j, None] * network.activation(wx + first[j])
+        return h, self.weights @ gates
+
+
+class VelocityNetwork(nn.Module):
+    """v(t, x, m) [B, D]; see the module's docstring.
+
+    ``h = act(W_in [x; c] + b)``, then K blocks ``h = h + r(h) sigmoid(g)`` with ``g = act(W_c c + b)`` of their own, then
+    ``v = W_out h + b``. Activations of the context are non-linear (the published "non-linear context") when
+    ``gate_activation`` is set.
+
+    Args:
+        features: D.
+        embedding: Of time and mass.
+        hidden: H.
+        blocks: K.
+        norm: Before the first activation of each block's residual; ``batch`` also stands before the second.
+        activation: Of the trunk and of the context.
+        dropout: Before the last layer of each residual.
+        gate_activation: Whether the gates pass through the activation before the sigmoid.
+        mixed: Let the trunk train in bfloat16; weights, first and last layer stay float32, and so does evaluation.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        embedding: Embedding,
+        *,
+        hidden: int = 128,
+        blocks: int = 4,
+        norm: Norm = "layer",
+        activation: Activation = "relu",
+        dropout: float = 0.0,
+        gate_activation: bool = True,
+        mixed: bool = False,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.features, self.hidden, self.mixed = embedding, features, hidden, mixed
+        self.activation = _ACTIVATIONS[activation]()
+        self.gate_activation = gate_activation
+        width = features + embedding.width
+        self.enter = nn.Linear(features, hidden, bias=False)
+        self.inform = nn.Linear(embedding.width, (1 + blocks) * hidden)  # W_in's part for c and every W_c, in one product
+        bound = width**-0.5  # as one layer of width D + C would start
+        with torch.no_grad():
+            self.enter.weight.uniform_(-bound, bound)
+            self.inform.weight[:hidden].uniform_(-bound, bound)
+            self.inform.bias[:hidden].uniform_(-bound, bound)
+        self.blocks = nn.ModuleList(_residual(hidden, norm, activation, dropout) for _ in range(blocks))
+        self.leave = nn.Linear(hidden, features)
+
+    def context(self, c: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, C] -> W_in's part for c [B, H], before its activation; gates [B, K H], before their sigmoid."""
+        both = self.inform(c)
+        first, gates = both[:, : self.hidden], both[:, self.hidden :]
+        return first, self.activation(gates) if self.gate_activation else gates
+
+    def velocity(self, t: Tensor, x: Tensor, provider: ContextProvider) -> Tensor:
+        """[] or [B], [B, D] -> [B, D]."""
+        wx = self.enter(x)
+        device = x.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.mixed and self.training):
+            h, gates = provider.nodes(self, t, wx)
+            for block, gate in zip(self.blocks, torch.sigmoid(gates).chunk(len(self.blocks), 1), strict=True):
+                h = torch.addcmul(h, block(h), gate.to(h.dtype))
+        velocity: Tensor = self.leave(h.to(x.dtype))
+        return velocity
+
+    def forward(self, t: Tensor, x: Tensor, cond: Tensor) -> Tensor:
+        """The velocity at each event's own mass, ``cond[:, 0]``."""
+        return self.velocity(t, x, PlainContext(cond[:, 0]))
+
+
+def _residual(hidden: int, norm: Norm, activation: Activation, dropout: float) -> nn.Sequential:
+    """Normalise, activate, layer, (normalise,) activate, (drop,) layer; the last starts near zero, as in the reference."""
+    act = _ACTIVATIONS[activation]
+    layers: list[nn.Module] = []
+    for i in (0, 1):
+        if norm == "batch":
+            layers.append(nn.BatchNorm1d(hidden, eps=1e-3))
+        elif norm == "layer" and i == 0:
+            layers.append(nn.LayerNorm(hidden))
+        layers.append(act())
+        if i and dropout:
+            layers.append(nn.Dropout(dropout))
+        layers.append(nn.Linear(hidden, hidden))
+    last = layers[-1]
+    for p in last.parameters():
+        nn.init.uniform_(p, -1e-3, 1e-3)
+    return nn.Sequential(*layers)
