@@ -62,14 +62,19 @@ def resolve_config(
     return _Layers(registry, file or {}, flags or {}, preset).resolve()
 
 
+def outcome_of(config: RunConfig, registry: Registry) -> Plan | Blocked:
+    """Whether the parts of a configuration can work together, with the data as their options make them."""
+    names = config.data.name, config.estimator.name, config.interpolator.name, config.scorer.name
+    return resolve(registry, *names, have=config.capabilities(registry))
+
+
 def plan_of(config: RunConfig, registry: Registry) -> Plan:
     """What the run will do.
 
     Raises:
         MixError: if its parts cannot work together; says what would.
     """
-    names = config.data.name, config.estimator.name, config.interpolator.name, config.scorer.name
-    outcome = resolve(registry, *names, have=config.capabilities(registry))
+    outcome = outcome_of(config, registry)
     if isinstance(outcome, Blocked):
         raise MixError(outcome.message)
     return outcome

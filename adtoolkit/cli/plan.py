@@ -1,0 +1,65 @@
+"""``adtool plan``: what a run would do, without doing it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from adtoolkit.cli.options import Request, run_options
+from adtoolkit.errors import MixError
+
+if TYPE_CHECKING:
+    from adtoolkit.mix import Blocked, Plan
+    from adtoolkit.runconfig import RunConfig
+
+
+@click.command()
+@run_options
+def plan(request: Request) -> None:
+    """Print what a run with the same options would do, and whether its parts can work together.
+
+    Nothing is loaded or trained. The exit code is 2 if they cannot.
+    """
+    from adtoolkit.mix import Blocked
+    from adtoolkit.resolving import outcome_of
+
+    outcome = outcome_of(request.config, request.registry)
+    if request.json:
+        click.echo(json.dumps(_blocked(outcome) if isinstance(outcome, Blocked) else _planned(outcome, request.config)))
+    if isinstance(outcome, Blocked):
+        raise MixError(outcome.message)
+    if not request.json:
+        for label, text in _lines(outcome, request.config):
+            click.echo(f"{label:<13} {text}")
+
+
+def _blocked(outcome: Blocked) -> dict[str, object]:
+    reasons = [" ".join(fault.text.split()) for fault in outcome.faults]
+    return {"status": "blocked", "reasons": reasons, "fixes": {label: list(names) for label, names in outcome.fixes}}
+
+
+def _planned(outcome: Plan, config: RunConfig) -> dict[str, object]:
+    window = [config.window.lo, config.window.hi] if config.window else None
+    about = {"window": window, "trainings": int(outcome.estimates), "folds": config.scorer.folds, "config": config.tables()}
+    return {"status": "planned", **outcome.describe(), **about}
+
+
+def _lines(outcome: Plan, config: RunConfig) -> Iterator[tuple[str, str]]:
+    have, gives = (", ".join(sorted(caps)) or "nothing" for caps in (outcome.have, outcome.background))
+    yield "data", f"{config.data.name}, preset {config.data.preset}, seed {config.data_seed}; offers {have}"
+    yield "window", f"{config.window.lo:g} to {config.window.hi:g}" if config.window else "none"
+    if outcome.region is None:
+        yield "estimator", "none: no background model is made"
+    else:
+        yield "estimator", f"{config.estimator.name}, preset {config.estimator.preset}; trained on {outcome.region.meaning}"
+        yield "interpolator", f"{config.interpolator.name}, preset {config.interpolator.preset}; the background gives {gives}"
+    if "sample" in outcome.background:
+        yield "template", f"{config.template.oversample:g} x the data in the window, masses from {config.mass.name}"
+    yield "scorer", f"{config.scorer.name}, preset {config.scorer.preset}, {config.scorer.folds} folds"
+    yield "metrics", ", ".join(config.metrics.names)
+    if outcome.region is not None:
+        scan = "one for every window of a scan" if outcome.window_in_fit else "one, which serves every window of a scan"
+        yield "trainings", f"of the background model: {scan}"
