@@ -84,9 +84,9 @@ class Run:
 
     def __post_init__(self) -> None:
         c = self.config
-        names = (c.estimator.name, c.interpolator.name, c.scorer.name) if self.plan.estimates else (c.scorer.name,)
+        self.parts = (c.estimator.name, c.interpolator.name, c.scorer.name) if self.plan.estimates else (c.scorer.name,)
         window = c.window.label if c.window else ""
-        self.folder = RunFolder(Path(c.run.out) / folder_name(c.data.name, window, names, c.seed, c.digest))
+        self.folder = RunFolder(Path(c.run.out) / folder_name(c.data.name, window, self.parts, c.seed, c.digest))
         self.notes: list[str] = []
         self.times: dict[str, float] = {}
 

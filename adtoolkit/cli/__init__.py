@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Final
 
 import click
@@ -42,6 +44,8 @@ def data_group() -> None:
     """Look into data files, fetch public data, simulate collisions."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
-    cli()
+    # OpenMP threads that wait actively slow each other down tenfold where cores are shared; read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    cli(arguments)

@@ -1,0 +1,88 @@
+"""``adtool run``: one whole search."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from adtoolkit.cli.options import Request, run_options
+
+if TYPE_CHECKING:
+    from adtoolkit.runner import RunResult
+    from adtoolkit.store import Overwrite
+
+STAGES: Final = ("fit", "template", "score")
+
+
+@click.command()
+@run_options
+@click.option(
+    "--overwrite",
+    type=click.Choice(["only-missing", "always", "only-cache"]),
+    default="only-missing",
+    show_default=True,
+    help="Compute what is not in the cache, everything, or nothing.",
+)
+@click.option("--force", type=click.Choice(STAGES), help="Compute this stage again, and those that follow from it.")
+@click.option("--quiet", is_flag=True, help="No progress display.")
+def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) -> None:
+    """Search data for a resonant anomaly.
+
+    Everything is checked before anything is trained (exit code 2 if refused). What was computed before is reused; a run
+    that was interrupted resumes. The run folder holds metrics, scores, template, pictures and the configuration that repeats it.
+    """
+    from rich.console import Console
+
+    from adtoolkit.devices import describe_device, resolve_device
+    from adtoolkit.progress import ProgressDisplay
+    from adtoolkit.report import print_result
+    from adtoolkit.runner import Run
+
+    plan = request.plan
+    device = resolve_device(request.config.run.device)
+    strategies: dict[str, Overwrite] = dict.fromkeys(STAGES, overwrite)
+    if force:
+        strategies |= dict.fromkeys(STAGES[STAGES.index(force) :], "always")
+    console = Console(stderr=request.json)
+    job = Run(request.config, plan, request.registry, device, overwrite=strategies)
+    display = ProgressDisplay(console) if console.is_terminal and not quiet else None
+    job.tell = _teller(request, display)
+    if not request.json and not quiet:
+        console.print(f"[bold]{' + '.join(job.parts)}[/] on {request.config.data.name}", highlight=False)
+    with display or nullcontext():
+        result = job.execute()
+    if request.json:
+        click.echo(json.dumps(as_json(result)))
+        sys.stdout.flush()
+    else:
+        print_result(result, console, describe_device(device))
+
+
+def _teller(request: Request, display: Any) -> Callable[[Any], None]:
+    """Events go to the display first, then to the plugins that listen."""
+
+    def tell(event: Any) -> None:
+        if display is not None:
+            display.adtoolkit_on_event(event)
+        request.registry.tell(event)
+
+    return tell
+
+
+def as_json(result: RunResult) -> dict[str, Any]:
+    """The one object that ``--json`` prints."""
+    return {
+        "status": result.status,
+        "run": str(result.run),
+        "metrics": dict(result.metrics),
+        "events": dict(result.events),
+        "times": dict(result.times),
+        "skipped": dict(result.skipped),
+        "notes": list(result.notes),
+        "trainings": result.manifest.get("trainings"),
+    }
