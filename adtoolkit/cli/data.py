@@ -43,6 +43,7 @@ def _draw(inspection: Inspection, out: Path) -> Path:
     from adtoolkit.store import disk_errors, write_atomic
 
     with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, draw(inspection))
     return out
 
@@ -115,9 +116,7 @@ def fetch(name: str, out: Path | None, as_json: bool) -> None:
     with Progress(*bars, console=Console(stderr=True), transient=True) as display:
         for remote in SETS[name]:
             task = display.add_task(remote.name, total=None)
-            paths.append(
-                download(remote, folder, progress=lambda done, total, task=task: display.update(task, completed=done, total=total or None))
-            )
+            paths.append(download(remote, folder, progress=partial(_show, display, task)))
     if as_json:
         click.echo(json.dumps({"name": name, "files": [str(p) for p in paths], "cite": [r.cite for r in SETS[name]]}))
         return

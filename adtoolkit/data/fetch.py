@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -19,6 +20,8 @@ from adtoolkit.errors import DataError
 ZENODO: Final = "https://zenodo.org/api/records"
 _CHUNK: Final = 1 << 18
 _TIMEOUT: Final = 30.0
+#: What a disk says; trying again does not help.
+_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EISDIR, errno.EFBIG})
 
 #: Told the bytes there are and the bytes expected (0 where the server does not say).
 Progress = Callable[[int, int], None]
@@ -186,7 +189,8 @@ class ResumingDownloader:
             try:
                 self._receive(url)
             except (OSError, HTTPException) as caught:
-                if isinstance(caught, urllib.error.HTTPError) and 400 <= caught.code < 500:
+                refused = isinstance(caught, urllib.error.HTTPError) and 400 <= caught.code < 500
+                if refused or getattr(caught, "errno", None) in _DISK:
                     raise
                 error = caught
             idle = 0 if self._size() > before else idle + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,10 +130,16 @@ def split_array(path: Path, array: Column, names: Sequence[str], choose: Choose)
     return {name: np.ascontiguousarray(array[:, names.index(name)]) for name in choose(names)}
 
 
-def load_numpy(path: Path) -> Any:
-    """np.load without pickles; damage becomes a `DataError`."""
+def load_numpy(path: Path) -> Column:
+    """The array of a ``.npy`` file; damage becomes a `DataError`."""
+    with path.open("rb") as stream:
+        return np.asarray(_load(path, stream))
+
+
+def _load(path: Path, stream: IO[bytes]) -> Any:
+    # numpy leaves files open that it opened itself and could not read, hence the stream.
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
 
@@ -148,7 +154,7 @@ def _damaged(path: Path, error: Exception) -> DataError:
 
 
 def _read_npz(path: Path, key: str, choose: Choose) -> dict[str, Column]:
-    with load_numpy(path) as archive:
+    with path.open("rb") as stream, _load(path, stream) as archive:
         try:
             if "columns" in archive.files and (key or "events") in archive.files:
                 return split_array(path, archive[key or "events"], [str(name) for name in archive["columns"]], choose)
@@ -206,6 +212,8 @@ def _read_root(path: Path, key: str, choose: Choose) -> dict[str, Column]:
         raise MissingExtraError("Reading ROOT files", "root") from error
     try:
         with uproot.open(path) as file:
+            if path.stat().st_size < file.file.fEND:
+                raise OSError(f"{path.stat().st_size} bytes of {file.file.fEND}")
             trees = file.keys(cycle=False, filter_classname=["TTree", "*RNTuple*"])
             if key and key not in trees:
                 raise UnknownNameError("tree", key, trees)

@@ -1,0 +1,143 @@
+"""Any table of columns becomes data, or is refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adtoolkit.context import RunContext
+from adtoolkit.data.config import TableConfig
+from adtoolkit.data.table import Table
+from adtoolkit.errors import ConfigError, DataError, UnknownNameError
+
+UPSILON = Path(__file__).parents[3] / "shared" / "data" / "cms_ymumu_2011.csv"
+N = 400
+
+
+@pytest.fixture
+def columns():
+    rng = np.random.default_rng(0)
+    return {
+        "mjj": rng.uniform(2000, 5000, N),
+        "a": rng.normal(size=N),
+        "b": rng.normal(size=N),
+        "pt": rng.uniform(1000, 2000, N),
+        "n_tracks": rng.integers(0, 50, N),
+        "kind": rng.choice(["x", "y"], N),
+        "label": (np.arange(N) < 40).astype(np.int64),
+    }
+
+
+@pytest.fixture
+def load(tmp_path):
+    def read(columns, **options):
+        np.savez(tmp_path / "e.npz", **columns)
+        defaults = {"path": str(tmp_path / "e.npz"), "mass": "mjj", "features": "a,b"}
+        return Table(TableConfig(**{**defaults, **options})).load(RunContext(seed=1))
+
+    return read
+
+
+def test_columns_cuts_units_and_truth(load, columns):
+    data = load(columns, truth="label", cuts="pt > 1200", scale=0.001, mass_unit="TeV", n_signal=10)
+
+    good = columns["pt"] > 1200
+    assert (data.features, data.mass, data.unit) == (("a", "b"), "mjj", "TeV")
+    assert dict(data.counts) == {"cut: pt > 1200": int((~good).sum())}
+    assert int(data.events.truth.sum()) == 10
+    assert sorted(np.concatenate([data.events.m, data.test.m])) == pytest.approx(sorted(columns["mjj"][good] / 1000), rel=1e-6)
+
+
+def test_truth_defaults_to_everything_staying_in_the_data(load, columns):
+    data = load(columns, truth="label")
+
+    assert (len(data.events), len(data.test)) == (N, 0)
+    assert int(data.events.truth.sum()) == 40
+
+
+def test_mass_and_features_may_be_formulas(load, columns):
+    data = load(columns, mass="m = mjj / 1000", features=("a", "r = b / pt"))
+
+    assert (data.mass, data.features) == ("m", ("a", "r"))
+    assert sorted(data.events.x[:, 1]) == pytest.approx(sorted(columns["b"] / columns["pt"]), rel=1e-5)
+    assert sorted(data.events.m) == pytest.approx(sorted(columns["mjj"] / 1000), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"mass": "mj"}, UnknownNameError, "no column 'mj'.*Did you mean 'mjj'"),
+        ({"features": "a,bb"}, UnknownNameError, "no column 'bb'"),
+        ({"truth": "lable"}, UnknownNameError, "no column 'lable'.*Did you mean 'label'"),
+        ({"cuts": "ptt > 3"}, UnknownNameError, "no column 'ptt'.*Did you mean 'pt'"),
+        ({"features": ("r = a / bb",)}, UnknownNameError, "no column 'bb'"),
+        ({"features": "a,n_tracks"}, DataError, "'n_tracks' holds whole numbers"),
+        ({"features": "a,kind"}, DataError, "'kind' holds text"),
+        ({"mass": "n_tracks"}, DataError, "'n_tracks' holds whole numbers"),
+        ({"truth": "kind"}, DataError, "'kind' must be 0 or 1"),
+        ({"truth": "n_tracks"}, DataError, "'n_tracks' must be 0 or 1"),
+        ({"features": "a,a"}, DataError, "Duplicated features: 'a'"),
+        ({"features": "a,mjj"}, DataError, "is the mass 'mjj' itself"),
+        ({"features": "a,label", "truth": "label"}, DataError, "truth column 'label' is among the features"),
+        ({"features": ("a", "c = 0*a + 1")}, DataError, "'c' is constant"),
+        ({"features": ("a", "c = a + 0")}, DataError, "'a' and 'c' are duplicated"),
+        ({"features": ("a", "c = log(b)")}, DataError, r"NaN or infinite values: \d+ in 'c'"),
+        ({"mass": "m = -mjj"}, DataError, "'m' is negative in 400 of 400"),
+        ({"cuts": "pt > 5000"}, DataError, "No event of .* passes the cuts pt > 5000"),
+        ({"cuts": "pt > 1950"}, DataError, r"There are \d+ events; at least 100"),
+        ({"cuts": "pt + 1"}, ConfigError, "is no condition"),
+        ({"cuts": "pt >"}, ConfigError, "not a formula"),
+        ({"mass": ""}, ConfigError, r"needs data\.mass"),
+        ({"features": ""}, ConfigError, r"needs data\.features"),
+        ({"path": ""}, ConfigError, r"needs data\.path"),
+        ({"path": "/nowhere/e.h5"}, DataError, "no file"),
+        ({"truth": "label", "n_signal": 41}, DataError, "41 signal events, but there are 40"),
+        ({"truth": "label", "n_background": 361}, DataError, "361 background events, but there are 360"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(load, columns, options, error, message):
+    with pytest.raises(error, match=message) as caught:
+        load(columns, **options)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_twin_columns_and_invalid_values_are_refused_or_dropped(load, columns):
+    columns["b"][:3], columns["mjj"][3] = np.nan, np.inf
+
+    with pytest.raises(DataError, match=r"4 of 400 events have NaN or infinite values: 3 in 'b', 1 in 'mjj'"):
+        load(columns)
+    data = load(columns, drop_invalid=True)
+    assert (len(data.events), dict(data.counts)) == (N - 4, {"dropped: NaN or infinite": 4})
+    with pytest.raises(DataError, match="'a' and 'b' are duplicated columns"):
+        load({**columns, "mjj": np.linspace(1, 2, N), "b": columns["a"]})
+
+
+def test_values_too_large_for_single_precision_count_as_invalid(load, columns):
+    columns["b"][0] = 1e300
+    with pytest.raises(DataError, match="1 in 'b'"):
+        load(columns)
+
+
+def test_a_csv_of_whole_numbers_is_refused_like_any_other(tmp_path):
+    path = tmp_path / "e.csv"
+    path.write_text("m,a\n" + "".join(f"{i + 0.5},{i}\n" for i in range(200)))
+
+    with pytest.raises(DataError, match="'a' holds whole numbers"):
+        Table(TableConfig(path=str(path), mass="m", features="a")).load(RunContext())
+
+
+@pytest.mark.skipif(not UPSILON.exists(), reason=f"{UPSILON.name} is not beside the checkout")
+def test_real_muon_pairs_show_the_upsilon():
+    """The mass from two formulas agrees, and the 1S state at 9.46 GeV stands out over its sidebands."""
+    energy = "M = sqrt((E1+E2)**2 - (px1+px2)**2 - (py1+py2)**2 - (pz1+pz2)**2)"
+    angles = "M = sqrt(2*pt1*pt2*(cosh(eta1-eta2) - cos(phi1-phi2)))"
+    options = {"path": str(UPSILON), "features": "pt1,pt2,eta1,eta2", "mass_unit": "GeV"}
+    a, b = (Table(TableConfig(mass=mass, **options)).load(RunContext(seed=0)) for mass in (energy, angles))
+
+    assert len(a.events) == 20_000
+    assert np.median(np.abs(a.events.m / b.events.m - 1)) < 2e-3  # the second leaves out the mass of the muon
+    peak, low, high = (int(((a.events.m > lo) & (a.events.m < lo + 0.2)).sum()) for lo in (9.36, 9.0, 9.75))
+    assert peak > 1.5 * (low + high) / 2
