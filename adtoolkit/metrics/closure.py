@@ -1,0 +1,92 @@
+"""Closure: can the template be told from true background of the window?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adtoolkit.interfaces import Context, Metric
+from adtoolkit.metrics.config import ClosureConfig
+from adtoolkit.metrics.curves import Ranking, auc, bootstrap, interval
+from adtoolkit.metrics.selection import truth_is
+from adtoolkit.scored import Scored
+from adtoolkit.scorers.config import ClassifierConfig
+from adtoolkit.scorers.hgb import fit_hgb
+from adtoolkit.types import Sample
+
+#: Fewer background events than this make no two-sample test.
+LEAST = 100
+
+
+def true_background(scored: Scored) -> Sample:
+    """Events of the window that truth calls background: those of the data and those kept for tests."""
+    parts = (sample[scored.inside(sample) & truth_is(sample, 0)] for sample in (scored.events, scored.test))
+    return Sample.concat(*(part.blind() for part in parts))
+
+
+def pulls(background: NDArray[np.floating], template: NDArray[np.floating], edges: NDArray[np.floating]) -> NDArray[np.float64]:
+    """[n], [t] values of one feature -> [bins] (template - background) / error, the template scaled to n."""
+    b, t = (np.histogram(values, edges)[0].astype(np.float64) for values in (background, template))
+    scale = len(background) / max(len(template), 1)
+    return np.asarray((t * scale - b) / np.sqrt(np.maximum(b + scale**2 * t, 1e-9)))
+
+
+def equal_edges(values: NDArray[np.floating], bins: int) -> NDArray[np.float64]:
+    """Edges of bins equally filled by the values, open at both ends; fewer bins where values repeat."""
+    inner = np.unique(np.quantile(values, np.arange(1, bins) / bins))
+    return np.concatenate([[-np.inf], inner, [np.inf]])
+
+
+def two_sample(a: NDArray[np.floating], b: NDArray[np.floating], folds: int, members: int, rng: np.random.Generator) -> Ranking:
+    """Held-out scores of [N, D] a against [M, D] b: boosted trees, each event scored by the fold that did not train on it."""
+    x = np.concatenate([a, b])
+    y = np.repeat([1.0, 0.0], [len(a), len(b)])
+    weight = np.where(y == 1, len(x) / (2 * len(a)), len(x) / (2 * len(b)))
+    fold = np.concatenate([rng.permutation(len(part)) % folds for part in (a, b)])
+    scores = np.full((len(x), folds), np.nan)
+    # Less is kept for validation than in a search: this classifier need not be unbiased, only sharp.
+    options = ClassifierConfig(members=members, validation=0.3)
+    for k in range(folds):
+        model = fit_hgb(x[fold != k], y[fold != k], weight[fold != k], options, rng)
+        scores[fold == k, k] = model.predict(x[fold == k])
+    return Ranking.of(scores[y == 1], scores[y == 0])
+
+
+class Closure(Metric[ClosureConfig]):
+    """Two-sample test of the template against true background: ``closure-auc`` is 0.5 for a perfect template.
+
+    Equal numbers of both, boosted trees in folds, mean AUC of the folds. The interval is that of the events drawn; with n events per
+    class and a perfect template the AUC scatters by sqrt((2 n + 1) / (12 n^2)). ``closure-pull-FEATURE`` is the largest absolute pull
+    over bins equally filled by background; among 30 bins about 2.3 is expected of a perfect template.
+
+    References:
+        Lopez-Paz, Oquab, "Revisiting classifier two-sample tests", arXiv:1610.06545.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"truth", "template"})
+
+    def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
+        background, template = true_background(scored), scored.template
+        if template is None or min(len(background), len(template)) < LEAST:
+            ctx.note(f"closure: not computed, since it needs at least {LEAST} events of template and of true background in the window.")
+            return {}
+        numbers: dict[str, float] = {}
+        n = min(len(background), len(template), self.config.limit)
+        rng = ctx.rng("closure")
+        a, b = (sample.x[rng.permutation(len(sample))[:n]] for sample in (template, background))
+        ranking = two_sample(a, b, self.config.folds, self.config.members, rng)
+        numbers["closure-auc"] = auc(ranking)
+        lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas))
+        numbers |= {"closure-auc-lo": float(lo), "closure-auc-hi": float(hi)}
+        for i, name in enumerate(scored.features):
+            label = name.replace(" ", "-")
+            true, drawn = background.x[:, i], template.x[:, i]
+            numbers[f"closure-pull-{label}"] = float(np.abs(pulls(true, drawn, equal_edges(true, self.config.bins))).max())
+            if self.config.moments:
+                spread = max(float(true.std(dtype=np.float64)), 1e-30)
+                numbers[f"closure-shift-{label}"] = float(drawn.mean(dtype=np.float64) - true.mean(dtype=np.float64)) / spread
+                numbers[f"closure-width-{label}"] = float(drawn.std(dtype=np.float64)) / spread
+        return numbers

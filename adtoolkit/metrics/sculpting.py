@@ -1,0 +1,61 @@
+"""Sculpting: does a cut on the score shape the mass spectrum?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adtoolkit.interfaces import Context, Metric
+from adtoolkit.metrics.closure import equal_edges
+from adtoolkit.metrics.config import SculptingConfig
+from adtoolkit.metrics.selection import threshold, truth_is
+from adtoolkit.scored import Scored
+from adtoolkit.types import Mask
+
+
+def chi2_per_degree(index: NDArray[np.integer], selected: Mask, bins: int) -> float:
+    """Of the hypothesis that every bin keeps the same share: [N] bin of each event, [N] whether it is selected."""
+    everything = np.bincount(index, minlength=bins).astype(np.float64)
+    kept = np.bincount(index[selected], minlength=bins)
+    share = kept.sum() / everything.sum()
+    expected = everything * share
+    return float(((kept - expected) ** 2 / (expected * (1 - share))).sum() / (bins - 1))
+
+
+class Sculpting(Metric[SculptingConfig]):
+    """chi2 per degree of freedom of a flat efficiency against m, in bins of equal population over the whole range of m.
+
+    Thresholds are set per fold, at background efficiency ``at`` in the window. With truth at hand only background counts, so that a
+    signal peak is no sculpting. ``sculpting-p`` is the share of random selections of the same size with at least this chi2.
+
+    References:
+        Hallin, Kasieczka, Quadfasel, Shih, Sommerhalder, "Resonant anomaly detection without background sculpting", arXiv:2210.14924.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
+        known = scored.events.truth is not None
+        counted = np.isfinite(scored.score) & (truth_is(scored.events, 0) if known else True)
+        inside = scored.inside(scored.events)
+        selected = np.zeros(len(scored.events), bool)
+        for k in range(scored.folds):
+            own = scored.fold == k
+            selected |= own & (scored.score > threshold(scored.score[own & counted & inside], self.config.at))
+        m, selected = scored.events.m[counted], selected[counted]
+        bins = min(self.config.bins, int(selected.sum()) // 10)
+        edges = equal_edges(m, max(bins, 1))
+        if bins < 2 or len(edges) < 3:
+            ctx.note(f"sculpting: not computed, since a cut at eps_B = {self.config.at:g} leaves {int(selected.sum())} events.")
+            return {}
+        if not known:
+            ctx.note("sculpting: truth is not known, so that a signal peak would count as sculpting.")
+        index = np.searchsorted(edges[1:-1], m, "right")
+        bins = len(edges) - 1
+        value = chi2_per_degree(index, selected, bins)
+        rng = ctx.rng("random selections")
+        trials = [chi2_per_degree(index, rng.permutation(selected), bins) for _ in range(self.config.trials)]
+        return {"sculpting-chi2": value, "sculpting-p": (1 + sum(t >= value for t in trials)) / (1 + len(trials))}
