@@ -174,10 +174,10 @@ def _faults(mix: _Mix) -> Iterator[Fault]:
     nothing = makes_nothing(estimator)
     parts = [estimator, scorer] if nothing else [estimator, interpolator, scorer]
     for cap in sorted(frozenset[str]().union(*(part.needs for part in parts)) & DATA_CAPS - mix.have):
-        who = [_name(part) for part in parts if cap in part.needs]
+        *most, last = (_name(part) for part in parts if cap in part.needs)
+        who = f"{', '.join(most)} and {last} need" if most else f"{last} needs"
         offered = f"only: {_list(mix.have)}" if mix.have else "none of its kind"
-        verb = "needs" if len(who) == 1 else "need"
-        yield Fault("d", f"{' and '.join(who)} {verb} {_explain([cap])},\nbut data '{mix.data.name}' as given offer {offered}")
+        yield Fault("d", f"{who} {_explain([cap])},\nbut data '{mix.data.name}' as given offer {offered}")
     if nothing:
         if needs_model(scorer):
             yield Fault(

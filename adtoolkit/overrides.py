@@ -55,10 +55,10 @@ def build(cls: type[ComponentConfig], component: Component, preset: str, values:
         ConfigError: if a value is not allowed.
     """
     if preset not in (known := presets_of(cls)):
-        raise UnknownNameError(f"preset of {component.kind} '{component.name}'", preset, known)
+        raise UnknownNameError(f"{component.name} preset", preset, known)
     show = f"See: adtool show {component.kind} {component.name}"
     where = component.kind if component.kind != "metric" else f"metrics.{component.name}"
-    return fill(cls, where, {**cls.presets.get(preset, {}), **values}, f"option of {component.kind} '{component.name}'", show)
+    return fill(cls, where, {**cls.presets.get(preset, {}), **values}, f"{component.name} option", show)
 
 
 def presets_of(cls: type[ComponentConfig]) -> list[str]:

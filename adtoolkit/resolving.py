@@ -92,8 +92,8 @@ class _Layers:
             raise ConfigError(f"'{name}' must be a table of the configuration.", f"Write [{name}] and its keys below it")
         for name in [*self.file, *self.flags]:
             if name and name not in TABLES:
-                raise UnknownNameError("table of the configuration", name, list(TABLES))
-        self.top = fill(Top, "", {**loose, **flags.get("", {})}, "key of the configuration")
+                raise UnknownNameError("configuration table", name, list(TABLES))
+        self.top = fill(Top, "", {**loose, **flags.get("", {})}, "configuration key")
         self.flag_preset = preset if preset is not None else flags.get("", {}).get("preset")
         self.known_presets: dict[str, None] = {}
 
@@ -139,7 +139,7 @@ class _Layers:
         values = {**self.explicit(options, preset, file), **flags}
         own = {key: values.pop(key) for key in RESERVED[kind] & set(values)}
         own |= {"name": name, "preset": preset, "options": build(options, component, preset, values)}
-        return fill(cls, kind, own, f"option of {kind} '{name}'")
+        return fill(cls, kind, own, f"{name} option")
 
     def preset(self, options: type[ComponentConfig], flag: str | None, file: str | None) -> str:
         """The preset of one component: its own flag, the flag for all, its own key, the key for all."""
@@ -172,7 +172,7 @@ class _Layers:
                     raise ConfigError(f"metrics.{metric} must be a table of options.", f"Write metrics.{metric}.OPTION = value")
                 tables[layer].setdefault(metric, {}).update({option: value} if dot else value)
         listed = {"names": DEFAULT_METRICS, **{key: table["names"] for table in (file, flags) for key in ("names",) if key in table}}
-        names = tuple(dict.fromkeys(fill(MetricsSection, "metrics", {**listed, "values": {}}, "key of metrics").names))
+        names = tuple(dict.fromkeys(fill(MetricsSection, "metrics", {**listed, "values": {}}, "metrics key").names))
         values, presets = {}, set[str]()
         for name in names:
             component = self.registry.get("metric", name).component
@@ -190,11 +190,9 @@ class _Layers:
         given = {**self.file.get("window", {}), **self.flags.get("window", {})}
         if not given and usual is None:
             return None
-        table = fill(
-            WindowTable, "window", {**(dict(zip(("lo", "hi"), usual, strict=True)) if usual else {}), **given}, "key of the window"
-        )
+        table = fill(WindowTable, "window", {**(dict(zip(("lo", "hi"), usual, strict=True)) if usual else {}), **given}, "window key")
         return Window(table.lo, table.hi)
 
     def table(self, name: str, cls: type[M]) -> M:
         """A table that belongs to no component."""
-        return fill(cls, name, {**self.file.get(name, {}), **self.flags.get(name, {})}, f"key of [{name}]")
+        return fill(cls, name, {**self.file.get(name, {}), **self.flags.get(name, {})}, f"{name} key")

@@ -139,13 +139,10 @@ class RunConfig:
 
     def tables(self) -> dict[str, Any]:
         """All values, ready for TOML or JSON; what is None and so by default is left out."""
-        tables: dict[str, Any] = {"seed": self.seed}
-        for kind in ("data", "estimator", "interpolator", "scorer"):
-            section: Section = getattr(self, kind)
-            own = section.model_dump(exclude={"options"}, exclude_none=True)
-            tables[kind] = own | _plain(section.options, section.preset)
+        tables: dict[str, Any] = {"seed": self.seed, "data": _section(self.data)}
         if self.window is not None:
             tables["window"] = {"lo": self.window.lo, "hi": self.window.hi}
+        tables |= {kind: _section(getattr(self, kind)) for kind in ("estimator", "interpolator", "scorer")}
         tables["metrics"] = {"names": list(self.metrics.names), "preset": self.metrics.preset}
         tables["metrics"] |= {name: _plain(options, self.metrics.preset) for name, options in self.metrics.values.items()}
         return tables | {name: getattr(self, name).model_dump(mode="json") for name in ("mass", "template", "run")}
@@ -173,6 +170,10 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ConfigError(f"The configuration {path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The configuration {path} is no valid TOML: {error}.") from error
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return section.model_dump(exclude={"options"}, exclude_none=True) | _plain(section.options, section.preset)
 
 
 def _plain(options: ComponentConfig, preset: str) -> dict[str, Any]:
