@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,12 +7,13 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent / "scripts" / "kill_and_resume.py"
-SEARCH = "run --data toy-bump --preset smoke --estimator sigma --scorer cathode --seed 3 --device cpu".split()
+SEARCH = ["run", "--data", "toy-bump", "--preset", "smoke", "--estimator", "sigma", "--scorer", "cathode", "--seed", "3", "--device", "cpu"]
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_killed_at_any_moment_resumes_and_ends_with_the_same_numbers(tmp_path):
-    done = subprocess.run([sys.executable, SCRIPT, tmp_path, "10", "1", "--", *SEARCH], capture_output=True, text=True, timeout=300)
+    command = [sys.executable, SCRIPT, tmp_path, "10", "1", "--", *SEARCH]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     told = json.loads(done.stdout.splitlines()[-1])
 

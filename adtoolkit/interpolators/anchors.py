@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from adtoolkit.errors import DataError
 from adtoolkit.interpolators.config import AnchorConfig
-from adtoolkit.types import Window
+from adtoolkit.types import Sample, Window
 
 
 @runtime_checkable
@@ -65,3 +65,19 @@ def anchors_of(config: AnchorConfig, window: Window | None, model: object) -> An
                 "Use a smaller interpolator.margin, or a window further inside.",
             )
     return anchors
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Stands for the model before there is one."""
+
+    mass_range: tuple[float, float]
+
+
+def check_anchors(config: AnchorConfig, events: Sample, window: Window | None) -> None:
+    """Refuse anchors that the data do not reach, before anything is trained.
+
+    Raises:
+        DataError: as `anchors_of`.
+    """
+    anchors_of(config, window, _Seen((float(events.m.min()), float(events.m.max()))))

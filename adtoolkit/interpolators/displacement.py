@@ -8,9 +8,9 @@ import numpy as np
 
 from adtoolkit.errors import MixError
 from adtoolkit.interfaces import CanSample, Context, Interpolator, Model
-from adtoolkit.interpolators.anchors import Anchors, anchors_of
+from adtoolkit.interpolators.anchors import Anchors, anchors_of, check_anchors
 from adtoolkit.interpolators.config import DisplacementConfig
-from adtoolkit.types import Array, Window
+from adtoolkit.types import Array, Sample, Window
 
 
 class Displacement(Interpolator[DisplacementConfig]):
@@ -19,6 +19,9 @@ class Displacement(Interpolator[DisplacementConfig]):
     Moving edges are transported instead of blended. Needs a model whose draws are a function of noise that depends on the
     generator alone, in the same order for every condition; then a generator in the same state gives the same noise twice.
     """
+
+    def check(self, events: Sample, window: Window | None) -> None:
+        check_anchors(self.config, events, window)
 
     def bind(self, model: Model, window: Window | None, ctx: Context) -> Displaced:  # noqa: ARG002 - part of the interface
         if not isinstance(model, CanSample):

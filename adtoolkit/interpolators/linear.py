@@ -8,10 +8,10 @@ from torch import Tensor
 
 from adtoolkit.errors import MixError
 from adtoolkit.interfaces import CanSample, Context, HasField, Interpolator, Model
-from adtoolkit.interpolators.anchors import Anchors, anchors_of
+from adtoolkit.interpolators.anchors import Anchors, anchors_of, check_anchors
 from adtoolkit.interpolators.config import LinearConfig
 from adtoolkit.nn import chunk_size, ode, to_numpy, to_tensor, torch_device
-from adtoolkit.types import Array, Window
+from adtoolkit.types import Array, Sample, Window
 
 
 class Linear(Interpolator[LinearConfig]):
@@ -23,6 +23,9 @@ class Linear(Interpolator[LinearConfig]):
     References:
         | SIGMA: Single Interpolated Generative Model for Anomalies (Das, Shih), arXiv:2410.20537
     """
+
+    def check(self, events: Sample, window: Window | None) -> None:
+        check_anchors(self.config, events, window)
 
     def bind(self, model: Model, window: Window | None, ctx: Context) -> BlendedField:
         if not (isinstance(model, HasField) and isinstance(model, CanSample)):

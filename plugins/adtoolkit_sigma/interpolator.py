@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from adtoolkit.errors import MixError
 from adtoolkit.interfaces import Context, Interpolator, Model
-from adtoolkit.interpolators.anchors import anchors_of
-from adtoolkit.types import Window
+from adtoolkit.interpolators.anchors import anchors_of, check_anchors
+from adtoolkit.types import Sample, Window
 from adtoolkit_sigma.config import ContextConfig
 from adtoolkit_sigma.model import Blend, SigmaModel
 
@@ -20,6 +20,9 @@ class ContextInterpolator(Interpolator[ContextConfig]):
     References:
         | SIGMA: Single Interpolated Generative Model for Anomalies (Das, Shih), arXiv:2410.20537
     """
+
+    def check(self, events: Sample, window: Window | None) -> None:
+        check_anchors(self.config, events, window)
 
     def bind(self, model: Model, window: Window | None, ctx: Context) -> Blend:  # noqa: ARG002 - part of the interface
         if not isinstance(model, SigmaModel):

@@ -84,7 +84,9 @@ def main_script() -> None:
                     sys.exit((folder / "log.txt").read_text())
                 break
         rounds.append(metrics(folder))
-    print(json.dumps({"calm": metrics(root / "calm"), "stormy": rounds, "killed": killed, "moments": moments, "seconds": takes}))
+    sys.stdout.write(
+        json.dumps({"calm": metrics(root / "calm"), "stormy": rounds, "killed": killed, "moments": moments, "seconds": takes}) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,246 @@
+"""Whole runs through the command line, on the closed-form toy."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from adtoolkit.cli import cli
+
+TOY = ["run", "--data", "toy-bump", "--preset", "smoke", "--device", "cpu"]
+
+
+def adtool(*arguments):
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One cache for this file, so that a model is trained once."""
+    path = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADTOOLKIT_CACHE", str(path))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def base(cache, tmp_path_factory):
+    """The run that the others are compared with."""
+    out = tmp_path_factory.mktemp("base")
+    done = adtool(*TOY, "--estimator", "sigma", "--scorer", "cathode", "--seed", 1, "--out", out, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_json_is_one_object_with_the_promised_keys(base):
+    assert set(base) >= {"status", "run", "metrics", "events", "times"}
+    assert base["status"] == "done"
+    for name in ("auc", "sic@1e-1", "max-sic", "closure-auc"):
+        assert base["metrics"][f"{name}-lo"] <= base["metrics"][name] <= base["metrics"][f"{name}-hi"]
+
+
+def test_the_search_finds_the_toy_signal(base):
+    assert base["metrics"]["sic@1e-1"] > 1.5
+    assert base["metrics"]["auc"] > 0.7
+
+
+def test_run_folder_holds_what_is_promised(base):
+    run = Path(base["run"])
+    manifest = json.loads((run / "manifest.json").read_text())
+
+    assert {p.name for p in run.iterdir()} >= {"config.toml", "manifest.json", "events.jsonl", "metrics.json", "scores.h5", "background.h5"}
+    assert json.loads((run / "metrics.json").read_text()) == base["metrics"]
+    assert (manifest["status"], manifest["trainings"]) == ("done", 1)
+    assert list(run.glob("*.png"))
+    assert not (run / "error.txt").exists()
+    with h5py.File(run / "scores.h5") as file:
+        assert len(file["events/score"]) == base["events"]["data"]
+        assert file["test/score"].shape[1] == 5
+        assert np.isfinite(file["events/score"][()]).all()
+    with h5py.File(run / "background.h5") as file:
+        assert ((file["m"][()] > 3.3) & (file["m"][()] < 3.7)).all()
+
+
+def test_the_same_command_reuses_everything_and_gives_the_same_numbers(base, tmp_path):
+    again = adtool(*TOY, "--estimator", "sigma", "--scorer", "cathode", "--seed", 1, "--out", tmp_path, "--json")
+    told = json.loads(again.stdout.splitlines()[-1])
+
+    assert told["metrics"] == base["metrics"]
+    assert told["trainings"] == 0
+
+
+def test_the_resolved_configuration_repeats_the_run_bit_for_bit_on_an_empty_cache(base, tmp_path, monkeypatch):
+    monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))
+    again = adtool("run", "--config", Path(base["run"]) / "config.toml", "--out", tmp_path, "--json")
+    told = json.loads(again.stdout.splitlines()[-1])
+
+    assert told["trainings"] == 1
+    assert told["metrics"] == base["metrics"]
+
+
+def test_another_seed_gives_other_numbers_from_the_same_events_if_the_data_seed_is_kept(base, tmp_path):
+    other = adtool(*TOY, "--seed", 2, "--set", "data.seed=1", "--out", tmp_path, "--json")
+    told = json.loads(other.stdout.splitlines()[-1])
+
+    assert told["events"]["signal in window"] == base["events"]["signal in window"]
+    assert told["metrics"]["auc"] != base["metrics"]["auc"]
+
+
+def test_one_training_serves_another_window_and_another_interpolator(base, tmp_path):
+    shifted = adtool(*TOY, "--seed", 1, "--window", 3.2, 3.6, "--out", tmp_path, "--json")
+    linear = adtool(*TOY, "--seed", 1, "--interpolator", "linear", "--out", tmp_path, "--json")
+
+    assert [json.loads(r.stdout.splitlines()[-1])["trainings"] for r in (shifted, linear)] == [0, 0]
+
+
+def test_truth_labels_do_not_enter_a_blind_search(base, tmp_path):
+    """Swapping the labels of the data leaves every stage in the cache valid: no key, so no number before the metrics, knows them."""
+    from adtoolkit.data.toy_bump import ToyBump
+
+    load = ToyBump.load
+
+    def swapped(self, ctx):
+        from dataclasses import replace
+
+        data = load(self, ctx)
+        return replace(data, events=replace(data.events, truth=1 - data.events.truth))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ToyBump, "load", swapped)
+        done = adtool(*TOY, "--seed", 1, "--overwrite", "only-cache", "--out", tmp_path, "--json")
+    assert done.exit_code == 0, done.output
+    with (
+        h5py.File(Path(json.loads(done.stdout.splitlines()[-1])["run"]) / "scores.h5") as a,
+        h5py.File(Path(base["run"]) / "scores.h5") as b,
+    ):
+        np.testing.assert_array_equal(a["events/score"][()], b["events/score"][()])
+
+
+@pytest.mark.parametrize("scorer", ["supervised", "idealised", "cwola", "random"])
+def test_reference_scorers_run_without_an_estimator(cache, tmp_path, scorer):
+    done = adtool(*TOY, "--estimator", "none", "--scorer", scorer, "--seed", 1, "--out", tmp_path, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout.splitlines()[-1])
+
+    assert told["trainings"] == 0
+    if scorer == "random":
+        assert told["metrics"]["auc-lo"] - 0.02 < 0.5 < told["metrics"]["auc-hi"] + 0.02
+    else:
+        assert told["metrics"]["auc"] > 0.6
+
+
+def test_likelihood_scores_with_one_fit_and_no_folds(base, tmp_path):
+    done = adtool(*TOY, "--scorer", "likelihood", "--seed", 1, "--out", tmp_path, "--json")
+    assert done.exit_code == 0, done.output
+    with h5py.File(Path(json.loads(done.stdout.splitlines()[-1])["run"]) / "scores.h5") as file:
+        assert file["test/score"].shape[1] == 1
+
+
+def test_a_tampered_cache_entry_is_computed_again_and_said(base, cache, tmp_path):
+    shutil.copytree(cache, tmp_path / "cache")
+    entry = next((tmp_path / "cache" / "template").glob("*/template.h5"))
+    entry.write_bytes(entry.read_bytes()[:-1] + b"x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))
+        done = adtool(*TOY, "--seed", 1, "--out", tmp_path / "runs", "--json")
+        linear = adtool(*TOY, "--seed", 1, "--interpolator", "linear", "--out", tmp_path / "runs", "--json")
+        shifted = adtool(*TOY, "--seed", 1, "--window", 3.2, 3.6, "--out", tmp_path / "runs", "--json")
+    told = [json.loads(r.stdout.splitlines()[-1]) for r in (done, linear, shifted)]
+
+    assert sum("did not match its checksums" in " ".join(t["notes"]) for t in told) == 1
+    assert told[0]["metrics"] == base["metrics"]
+
+
+def test_force_computes_a_stage_and_what_follows_again(base, tmp_path):
+    done = adtool(*TOY, "--seed", 1, "--force", "template", "--out", tmp_path, "--json")
+    told = json.loads(done.stdout.splitlines()[-1])
+    manifest = json.loads((Path(told["run"]) / "manifest.json").read_text())
+
+    assert (manifest["trainings"], manifest["scorer_trainings"]) == (0, 5)
+    assert told["metrics"] == base["metrics"]
+
+
+def test_the_final_table_names_metrics_with_intervals_events_times_and_folder(base, tmp_path):
+    done = adtool(*TOY, "--seed", 1, "--out", tmp_path)
+
+    for word in ("auc", "68 % interval", " to ", "signal in window", "template", "scor", "cpu", str(tmp_path)):
+        assert word in done.output
+
+
+REFUSED = {
+    "unknown component": (["--estimator", "sigmo"], "Did you mean 'sigma'"),
+    "unknown option": (["--set", "estimator.step=3"], "steps"),
+    "value of a wrong type": (["--set", "estimator.steps=many"], "steps"),
+    "illegal mix": (["--estimator", "none", "--scorer", "cathode"], "This mix cannot run"),
+    "window outside the data": (["--window", "9", "9.5"], "window"),
+    "window that is no interval": (["--window", "3.7", "3.3"], "3.7"),
+    "window with few events": (["--window", "4.8", "4.9"], "100"),
+    "sideband empty on one side": (["--window", "2.4", "2.8"], "sideband"),
+    "device that is not there": (["--device", "mps"], "device"),
+    "unknown metric": (["--set", "metrics.names=auk"], "auc"),
+    "anchors outside the data": (["--set", "interpolator.margin=3"], "anchor"),
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSED.values(), ids=REFUSED)
+def test_bad_input_is_one_line_and_exit_code_2_before_training(cache, tmp_path, arguments):
+    before = {p for p in cache.rglob("*") if p.is_file()}
+    done = adtool(*TOY, "--out", tmp_path / "runs", *arguments[0])
+
+    assert done.exit_code == 2, done.output
+    assert arguments[1] in done.stderr
+    assert "Traceback" not in done.output
+    assert {p for p in cache.rglob("*") if p.is_file()} == before
+
+
+def test_unwritable_output_is_refused_before_training(cache, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = adtool(*TOY, "--out", tmp_path / "file" / "runs")
+
+    assert done.exit_code == 2
+    assert "Cannot write to" in done.stderr
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_failure_during_a_run_is_recorded_with_exit_code_1(cache, tmp_path, monkeypatch):
+    from adtoolkit.metrics.ranking import Auc
+
+    def broken(self, scored, ctx):
+        raise ZeroDivisionError("by the test")
+
+    monkeypatch.setattr(Auc, "compute", broken)
+    done = adtool(*TOY, "--seed", 1, "--out", tmp_path)
+    (run,) = tmp_path.glob("*/*")
+
+    assert done.exit_code == 1
+    assert "ZeroDivisionError: by the test" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ZeroDivisionError" in (run / "error.txt").read_text()
+    assert json.loads((run / "manifest.json").read_text())["status"] == "failed"
+    assert "Traceback" in adtool(*TOY, "--seed", 1, "--out", tmp_path, "--debug").stderr
+
+
+def test_an_interrupted_run_ends_with_130_and_says_so(tmp_path):
+    command = [sys.executable, "-m", "adtoolkit", *TOY, "--set", "estimator.steps=100000", "--out", str(tmp_path / "runs")]
+    process = subprocess.Popen(
+        command, env={**__import__("os").environ, "ADTOOLKIT_CACHE": str(tmp_path / "cache")}, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("cache/fit/*.part")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert said.decode().strip().splitlines()[-1] == "interrupted."
+    (manifest,) = tmp_path.glob("runs/*/*/manifest.json")
+    assert json.loads(manifest.read_text())["status"] == "interrupted"
