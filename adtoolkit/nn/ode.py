@@ -7,7 +7,9 @@ steps reach what an adaptive solver at 1e-5 needs about 300 evaluations for.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Final, Literal, get_args
 
 import torch
@@ -144,10 +146,19 @@ def log_prob(
     return out
 
 
+@cache
+def _load_forward_mode() -> None:
+    """Its first use loads code that warns of torch's own deprecations, which is nobody's business here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.ones(()),))
+
+
 @torch.no_grad()
 def _log_prob(
     field: Velocity, x: Tensor, cond: Tensor, steps: int, solver: Solver, trace: str, generator: torch.Generator | None
 ) -> Tensor:
+    _load_forward_mode()
     d = x.shape[1]
     if trace == "exact":
         tangents = torch.eye(d, dtype=x.dtype, device=x.device)[:, None, :].expand(d, *x.shape)

@@ -175,7 +175,8 @@ class _Loop:
                 running += value.detach()
                 if self.average:
                     k = first + i + 1  # a short memory at first, so that the start does not linger in the average
-                    torch._foreach_lerp_(self.average, self.parameters, 1 - min(self.plan.ema, (1 + k) / (10 + k)))
+                    with torch.no_grad():
+                        torch._foreach_lerp_(self.average, self.parameters, 1 - min(self.plan.ema, (1 + k) / (10 + k)))
         mean = float(running) / count
         if not math.isfinite(mean):
             raise RunError(

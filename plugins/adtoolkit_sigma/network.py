@@ -134,29 +134,29 @@ class VelocityNetwork(nn.Module):
         self.gate_activation = gate_activation
         width = features + embedding.width
         self.enter = nn.Linear(features, hidden, bias=False)
-        self.inform = nn.Linear(embedding.width, (1 + blocks) * hidden)  # W_in's part for c and every W_c, in one product
+        self.inform = nn.Linear(embedding.width, hidden)
+        self.gates = nn.Linear(embedding.width, blocks * hidden)  # every W_c in one product
         bound = width**-0.5  # as one layer of width D + C would start
         with torch.no_grad():
-            self.enter.weight.uniform_(-bound, bound)
-            self.inform.weight[:hidden].uniform_(-bound, bound)
-            self.inform.bias[:hidden].uniform_(-bound, bound)
+            for p in (*self.enter.parameters(), *self.inform.parameters()):
+                p.uniform_(-bound, bound)
         self.blocks = nn.ModuleList(_residual(hidden, norm, activation, dropout) for _ in range(blocks))
         self.leave = nn.Linear(hidden, features)
 
     def context(self, c: Tensor) -> tuple[Tensor, Tensor]:
         """[B, C] -> W_in's part for c [B, H], before its activation; gates [B, K H], before their sigmoid."""
-        both = self.inform(c)
-        first, gates = both[:, : self.hidden], both[:, self.hidden :]
-        return first, self.activation(gates) if self.gate_activation else gates
+        gates = self.gates(c)
+        return self.inform(c), self.activation(gates) if self.gate_activation else gates
 
     def velocity(self, t: Tensor, x: Tensor, provider: ContextProvider) -> Tensor:
         """[] or [B], [B, D] -> [B, D]."""
-        wx = self.enter(x)
-        device = x.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.mixed and self.training):
-            h, gates = provider.nodes(self, t, wx)
+        h, gates = provider.nodes(self, t, self.enter(x))
+        mixed = self.mixed and self.training
+        if mixed:
+            h, gates = h.bfloat16(), gates.bfloat16()
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
             for block, gate in zip(self.blocks, torch.sigmoid(gates).chunk(len(self.blocks), 1), strict=True):
-                h = torch.addcmul(h, block(h), gate.to(h.dtype))
+                h = torch.addcmul(h, block(h), gate)
         velocity: Tensor = self.leave(h.to(x.dtype))
         return velocity
 
@@ -174,7 +174,7 @@ def _residual(hidden: int, norm: Norm, activation: Activation, dropout: float) -
             layers.append(nn.BatchNorm1d(hidden, eps=1e-3))
         elif norm == "layer" and i == 0:
             layers.append(nn.LayerNorm(hidden))
-        layers.append(act())
+        layers.append(act(inplace=bool(i)))  # the second overwrites what only it reads: a fifth less time
         if i and dropout:
             layers.append(nn.Dropout(dropout))
         layers.append(nn.Linear(hidden, hidden))
