@@ -302,3 +302,17 @@ def test_a_truncated_olympics_file_is_one_clear_error(tmp_path):
     (tmp_path / "cut.h5").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="damaged or cut short"):
         load(Lhco, LhcoConfig(path=str(tmp_path / "cut.h5")))
+
+
+SAMPLES = Path(__file__).parents[2] / "adtoolkit" / "data" / "samples"
+
+
+@pytest.mark.skipif(not list(SAMPLES.glob("*.h5")), reason="the shipped sample is not in this checkout")
+def test_the_shipped_sample_is_the_default_with_a_signal_worth_finding():
+    data = load(Dijets, DijetsConfig())
+    inside = (data.events.m > 3.3) & (data.events.m < 3.7)
+    signal, background = (int((inside & (data.events.truth == y)).sum()) for y in (1, 0))
+
+    assert data.features == DIJET_FEATURES
+    assert len(data.events) > 100_000
+    assert 2.5 < signal / background**0.5 < 3.6
