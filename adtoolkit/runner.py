@@ -158,7 +158,7 @@ class Run:
         region = plan.region or Region.ALL
         fitted_on = dataset.region(Region.REFERENCE if region is Region.REFERENCE else Region.ALL, window)
         prep = Preprocess.fit(fitted_on)
-        counts = count_events(dataset, window) | {f"dropped: {what}": n for what, n in dataset.counts.items()}
+        counts = count_events(dataset, window) | dict(dataset.counts)
         clipped = prep.clipped(dataset.events.x) + prep.clipped(dataset.test.x)
         counts["clipped to the feature range"] = clipped
 
