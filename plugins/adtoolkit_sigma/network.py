@@ -41,8 +41,8 @@ class Embedding(nn.Module):
     def __init__(self, lo: float, hi: float, mass_frequencies: int, time_frequencies: int) -> None:
         super().__init__()
         self.register_buffer("scale", torch.tensor([(lo + hi) / 2, hi - lo]))
-        self.register_buffer("mass", math.pi * 2.0 ** torch.arange(mass_frequencies), persistent=False)
-        self.register_buffer("time", math.pi * torch.arange(1.0, time_frequencies + 1), persistent=False)
+        self.register_buffer("mass", 2.0 ** torch.arange(mass_frequencies), persistent=False)
+        self.register_buffer("time", torch.arange(1.0, time_frequencies + 1), persistent=False)
 
     @property
     def width(self) -> int:
@@ -51,7 +51,7 @@ class Embedding(nn.Module):
     def forward(self, t: Tensor, m: Tensor) -> Tensor:
         """[] or [B], [B] -> [B, C]."""
         u = (m - self.scale[0]) / self.scale[1]
-        phases = torch.cat([t.expand(len(u))[:, None] * self.time, u[:, None] * self.mass], 1)
+        phases = torch.cat([t.expand(len(u))[:, None] * self.time, u[:, None] * self.mass], 1) * math.pi
         return torch.cat([phases.cos(), phases.sin()], 1)
 
 

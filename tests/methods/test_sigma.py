@@ -1,0 +1,341 @@
+"""SIGMA: the network's algebra, the trained model on a closed-form toy, and the interpolation in the context."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from adtoolkit.context import RunContext
+from adtoolkit.errors import DataError, MixError
+from adtoolkit.interfaces import CanLogProb, CanSample, HasField
+from adtoolkit.interpolators.anchors import Anchors
+from adtoolkit.interpolators.config import DisplacementConfig, LinearConfig
+from adtoolkit.interpolators.displacement import Displacement
+from adtoolkit.interpolators.linear import Linear
+from adtoolkit.nn import ode
+from adtoolkit.types import Sample, Window
+from adtoolkit_sigma.config import ContextConfig, SigmaConfig
+from adtoolkit_sigma.estimator import Sigma
+from adtoolkit_sigma.interpolator import ContextInterpolator
+from adtoolkit_sigma.model import Integration, SigmaModel, build
+from adtoolkit_sigma.network import BlendContext, Embedding, PlainContext
+from adtoolkit_sigma.plugin import adtoolkit_register_components
+
+WINDOW = Window(3.3, 3.7)
+RANGE = (2.0, 6.0)
+OPTIONS = {
+    "features": 5, "hidden": 32, "blocks": 3, "norm": "layer", "activation": "relu", "dropout": 0.0, "gate_activation": True,
+    "mass_frequencies": 8, "time_frequencies": 3,
+}  # fmt: skip
+
+
+def network(dtype=torch.float64, **options):
+    """Random weights, all large enough to matter."""
+    torch.manual_seed(1)
+    net = build(RANGE, OPTIONS | options).eval()
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    return net.to(dtype).requires_grad_(False)
+
+
+def places(n=64, dtype=torch.float64):
+    g = torch.Generator().manual_seed(2)
+    m = 3.3 + 0.4 * torch.rand(n, generator=g, dtype=dtype)
+    return torch.randn(n, 5, generator=g, dtype=dtype), m, torch.tensor(0.37, dtype=dtype)
+
+
+def toy(n=12_000, seed=0):
+    """x ~ N(m - 3.5, 0.5^2) and N(0, 1), m falling exponentially from 2 to 6."""
+    rng = np.random.default_rng(seed)
+    m = 2 - np.log(1 - rng.uniform(0, 1 - np.exp(-4), n))
+    x = np.column_stack([m - 3.5 + 0.5 * rng.standard_normal(n), rng.standard_normal(n)])
+    return Sample(x.astype("f"), m.astype("f"))
+
+
+def toy_log_prob(x, m):
+    return -0.5 * ((x[:, 0] - m + 3.5) / 0.5) ** 2 - 0.5 * x[:, 1] ** 2 - math.log(0.5) - math.log(2 * math.pi)
+
+
+FAST = SigmaConfig(hidden=32, blocks=2, mass_frequencies=4, steps=1500, batch=512, solver_steps=10, lr=4e-3)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    ctx = RunContext(seed=1, scope=("sigma",), workdir=tmp_path_factory.mktemp("sigma"))
+    return Sigma(FAST).fit(toy(), toy(2000, seed=1), ctx)
+
+
+def naive_blend(net, t, x, m, lo, hi):
+    """Both branches evaluated on the whole batch, layer by layer, as the method is written down."""
+    xi = ((hi - m) / (hi - lo))[:, None]
+    relu, first, gates = torch.relu, [], []
+    for anchor in (lo, hi):
+        u = torch.full_like(m, anchor).sub(sum(RANGE) / 2).div(RANGE[1] - RANGE[0])[:, None]
+        tk = math.pi * torch.arange(1, 4, dtype=x.dtype) * t
+        mk = math.pi * 2.0 ** torch.arange(8, dtype=x.dtype) * u
+        tk = tk.expand(len(x), 3)
+        c = torch.cat([tk.cos(), mk.cos(), tk.sin(), mk.sin()], 1)
+        first.append(relu(x @ net.enter.weight.T + c @ net.inform.weight.T + net.inform.bias))
+        gates.append(relu(c @ net.gates.weight.T + net.gates.bias))
+    h, g = (xi * a + (1 - xi) * b for a, b in (first, gates))
+    for i, block in enumerate(net.blocks):
+        h = h + block(h) * torch.sigmoid(g[:, i * 32 : (i + 1) * 32])
+    return h @ net.leave.weight.T + net.leave.bias
+
+
+@pytest.mark.parametrize("mass", [3.2, 3.8])
+def test_the_blend_is_the_network_itself_at_an_anchor(mass):
+    """v(x | t, m_j) is reproduced to 1e-6 at both anchors."""
+    net = network()
+    x, _, t = places()
+    m = torch.full((64,), mass, dtype=x.dtype)
+    anchors = Anchors(3.2, 3.8)
+    blend = net.velocity(t, x, BlendContext(torch.tensor(anchors.masses, dtype=x.dtype), anchors.weights(m)))
+
+    torch.testing.assert_close(blend, net.velocity(t, x, PlainContext(m)), atol=1e-6, rtol=1e-6)
+
+
+def test_the_context_table_equals_the_naive_two_branches():
+    """One trunk pass with a table of the anchors' vectors against both branches on the whole batch, to 1e-6."""
+    net = network()
+    x, m, t = places()
+    anchors = Anchors(3.2, 3.8)
+    fast = net.velocity(t, x, BlendContext(torch.tensor(anchors.masses, dtype=x.dtype), anchors.weights(m)))
+    naive = naive_blend(net, t, x, m, *anchors.masses)
+
+    assert fast.std() > 1
+    torch.testing.assert_close(fast, naive, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"norm": "batch"}, {"norm": "none"}, {"activation": "silu"}, {"gate_activation": False}, {"blocks": 1}]
+)
+def test_every_kind_of_network_is_reproduced_at_an_anchor(options):
+    """The interpolation uses the trained network's own layers, whatever they are."""
+    net = network(**options)
+    x, _, t = places()
+    blend = BlendContext(torch.tensor([3.2, 3.8], dtype=x.dtype), torch.tensor([[1.0, 0.0]], dtype=x.dtype).expand(64, 2))
+
+    torch.testing.assert_close(net.velocity(t, x, blend), net(t, x, torch.full((64, 1), 3.2, dtype=x.dtype)), atol=1e-6, rtol=1e-6)
+
+
+def test_masses_inside_the_window_play_no_part():
+    """The blend depends on the mass through the shares alone: no frequency of a window mass is ever formed."""
+    net = network()
+    x, _, t = places(2)
+    anchors = torch.tensor([3.2, 3.8], dtype=x.dtype)
+    weights = Anchors(3.2, 3.8).weights
+    at = [net.velocity(t, x, BlendContext(anchors, weights(torch.full((2,), m, dtype=x.dtype)))) for m in (3.4, 3.5, 3.6)]
+    bends = (at[0] - 2 * at[1] + at[2]).abs().max() / (at[0] - at[2]).abs().max()
+    plain = [net(t, x, torch.full((2, 1), m, dtype=x.dtype)) for m in (3.4, 3.5, 3.6)]
+
+    assert bends < 0.5 < (plain[0] - 2 * plain[1] + plain[2]).abs().max() / (plain[0] - plain[2]).abs().max()
+
+
+def test_both_ends_of_the_mass_range_are_told_apart():
+    """On [-1/2, 1/2] no two masses share an embedding; on the published [-1, 1] the two ends do."""
+    ours = Embedding(2.0, 6.0, 8, 3)
+    published = Embedding(3.0, 5.0, 8, 3)  # half the range as the whole: 2 and 6 become -1 and 1
+    ends = torch.tensor([2.0, 6.0])
+
+    assert (published(torch.tensor(0.0), ends).diff(dim=0)).abs().max() < 1e-3
+    assert (ours(torch.tensor(0.0), ends).diff(dim=0)).abs().max() > 1.9
+    grid = ours(torch.tensor(0.0), torch.linspace(2, 6, 200))
+    assert torch.pdist(grid).min() > 0.05
+
+
+def test_training_in_bfloat16_leaves_evaluation_in_float32():
+    """Mixed arithmetic is for training only; gradients still reach every weight."""
+    net = build(RANGE, OPTIONS)
+    net.mixed = True
+    x, m, _ = places(64, torch.float32)
+    t = torch.rand(64, generator=torch.Generator().manual_seed(0))
+    plain = net.eval()(t, x, m[:, None])
+    mixed = net.train()(t, x, m[:, None])
+    mixed.square().mean().backward()
+
+    assert mixed.dtype == torch.float32
+    assert 0 < (mixed - plain).abs().max() < 0.05
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_the_trained_model_has_the_closed_form_density(trained):
+    """On the toy, log p differs from the truth by little, and draws have the right moments."""
+    events = toy(4000, seed=2)
+    excess = toy_log_prob(events.x, events.m) - trained.log_prob(events.x, events.cond)
+    draws = trained.sample(events.cond, np.random.default_rng(0))
+
+    assert 0 <= excess.mean() + 0.01 < 0.06  # the mean is a Kullback-Leibler divergence
+    assert (draws[:, 0] - events.m + 3.5).mean() == pytest.approx(0, abs=0.06)
+    assert (draws[:, 0] - events.m + 3.5).std() == pytest.approx(0.5, abs=0.05)
+    assert draws[:, 1].std() == pytest.approx(1, abs=0.08)
+
+
+@pytest.mark.parametrize("interpolated", [False, True])
+def test_draws_agree_with_the_density(trained, interpolated):
+    """The mean of exp(log q - log p) over draws of p is one: p is normalised, and is what the draws follow."""
+    model = ContextInterpolator(ContextConfig()).bind(trained, WINDOW, RunContext()) if interpolated else trained
+    cond = np.full((8000, 1), 3.5, "f")
+    x = model.sample(cond, np.random.default_rng(5))
+    ratio = np.exp(toy_log_prob(x, cond[:, 0]) - model.log_prob(x, cond))
+
+    assert ratio.mean() == pytest.approx(1, abs=0.03)
+
+
+def test_interpolations_find_the_background_of_the_window(trained):
+    """On a smooth toy each of them gives a template close to the truth between the anchors."""
+    cond = np.random.default_rng(0).uniform(3.3, 3.7, (6000, 1)).astype("f")
+    for interpolator in (ContextInterpolator(ContextConfig()), Linear(LinearConfig()), Displacement(DisplacementConfig())):
+        x = interpolator.bind(trained, WINDOW, RunContext()).sample(cond, np.random.default_rng(1))
+
+        assert (x[:, 0] - cond[:, 0] + 3.5).mean() == pytest.approx(0, abs=0.08)
+        assert (x[:, 0] - cond[:, 0] + 3.5).std() == pytest.approx(0.5, abs=0.06)
+
+
+def test_context_and_linear_agree_with_the_model_at_the_anchors(trained):
+    """The same noise gives the same draws there."""
+    cond = np.repeat([[3.2], [3.8]], 50, 0).astype("f")
+    expected = trained.sample(cond, np.random.default_rng(0))
+    for interpolator in (ContextInterpolator(ContextConfig()), Linear(LinearConfig())):
+        actual = interpolator.bind(trained, WINDOW, RunContext()).sample(cond, np.random.default_rng(0))
+
+        np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
+def test_few_steps_of_the_midpoint_rule_are_enough(trained):
+    """The error falls with the square of the step; ten steps are within 1 % of the adaptive reference, of unit spread."""
+    background = ContextInterpolator(ContextConfig()).bind(trained, WINDOW, RunContext())
+    cond = torch.linspace(3.31, 3.69, 500)[:, None]
+    noise = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    reference = ode.push(background.velocity, noise, cond, solver="dopri5")
+    errors = [(ode.push(background.velocity, noise, cond, steps=n) - reference).abs().mean().item() for n in (5, 10, 20, 40)]
+
+    assert errors == sorted(errors, reverse=True)
+    assert errors[1] < 0.01
+    assert errors[3] < errors[0] / 16
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 4096, 5001])
+def test_any_number_of_events_is_drawn_whatever_the_chunks(n):
+    """None, one, odd and more than a chunk; the same events, taken apart, are the same."""
+    model = SigmaModel(network(torch.float32), OPTIONS, RANGE, Integration(steps=2))
+    cond = np.linspace(2, 6, n, dtype="f")[:, None]
+    x = model.sample(cond, np.random.default_rng(0))
+
+    assert x.shape == (n, 5)
+    assert x.dtype == np.float32
+    assert model.log_prob(x[:9], cond[:9]).shape == (min(n, 9),)
+    if n > 4096:
+        np.testing.assert_allclose(x[:100], model.sample(cond[:100], np.random.default_rng(0)), atol=1e-5)
+
+
+def test_a_stored_model_gives_the_same_answers(trained, tmp_path):
+    """Bit for bit, without pickles."""
+    trained.save(tmp_path)
+    back = SigmaModel.load(tmp_path, "cpu")
+    cond = np.linspace(2.5, 5, 100, dtype="f")[:, None]
+    x = trained.sample(cond, np.random.default_rng(0))
+
+    assert np.array_equal(x, back.sample(cond, np.random.default_rng(0)))
+    assert np.array_equal(trained.log_prob(x, cond), back.log_prob(x, cond))
+    assert trained.mass_range == back.mass_range
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "network.safetensors"]
+
+
+def test_the_seed_decides_the_training_and_the_global_generators_do_not(tmp_path):
+    """Same seed, same weights; another seed, others; torch's own generator is neither read nor moved."""
+    config = SigmaConfig(hidden=8, blocks=1, steps=20, batch=100)
+    weights = []
+    for k, seed in enumerate((1, 1, 2)):
+        torch.manual_seed(k)
+        before = torch.get_rng_state()
+        model = Sigma(config).fit(toy(500), toy(50), RunContext(seed=seed, workdir=tmp_path / str(k)))
+        assert torch.equal(before, torch.get_rng_state())
+        weights.append(model.network.leave.weight)
+
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_weights_are_honoured(tmp_path):
+    """A population of weight zero is not learnt."""
+    good = toy(4000)
+    bad = Sample(good.x + 5, good.m)
+    both = Sample(np.concatenate([good.x, bad.x]), np.concatenate([good.m, bad.m]), weight=np.repeat([1, 0], 4000).astype("f"))
+    config = SigmaConfig(hidden=32, blocks=2, mass_frequencies=2, steps=400, batch=512, lr=4e-3, ema=0.98)
+    model = Sigma(config).fit(both, toy(100), RunContext(workdir=tmp_path))
+    draws = model.sample(good.cond[:2000], np.random.default_rng(0))
+
+    assert (draws[:, 1] > 3).mean() < 0.02
+
+
+def test_an_interrupted_fit_ends_with_the_same_weights(tmp_path):
+    """A fit broken off and started again gives what an undisturbed one gives, to the last bit."""
+    config = SigmaConfig(hidden=8, blocks=1, epochs=8, steps=0, batch=100, dropout=0.1)
+
+    def break_off(event):
+        if event.kind == "step" and event.values["step"] == 5:
+            raise KeyboardInterrupt
+
+    def fit(folder, tell=lambda event: None):
+        estimator = Sigma(config)
+        return estimator.fit(toy(500), toy(50), RunContext(seed=3, workdir=tmp_path / folder, tell=tell)).network.state_dict()
+
+    from adtoolkit.nn import checkpoint
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoint, "due", lambda self: True)  # every epoch, whatever the clock says
+        with pytest.raises(KeyboardInterrupt):
+            fit("broken", break_off)
+        actual = fit("broken")
+    expected = fit("undisturbed")
+
+    assert all(torch.equal(expected[k], actual[k]) for k in expected)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "paper"])
+def test_presets_train(preset, tmp_path):
+    """Both presets run: here for a few steps, in their own arithmetic and with their own layers."""
+    config = SigmaConfig.preset(preset, **({"epochs": 2, "hidden": 16, "frozen_from": 1} if preset == "paper" else {"steps": 20}))
+    model = Sigma(config).fit(toy(5000), toy(500), RunContext(workdir=tmp_path))
+
+    assert np.isfinite(model.sample(toy(10).cond, np.random.default_rng(0))).all()
+
+
+def test_the_model_can_do_what_its_record_says(trained):
+    """Draws, density and field; the blend has no field of its own to give away."""
+    background = ContextInterpolator(ContextConfig()).bind(trained, WINDOW, RunContext())
+
+    assert all(isinstance(trained, p) for p in (CanSample, CanLogProb, HasField))
+    assert [isinstance(background, p) for p in (CanSample, CanLogProb, HasField)] == [True, True, False]
+
+
+def test_faults_are_one_sentence(trained, tmp_path):
+    """One mass, no finite numbers, another model, anchors beyond the training masses."""
+    one_mass = Sample(np.zeros((10, 2), "f"), np.full(10, 3.5, "f"))
+    with pytest.raises(DataError, match=r"All 10 training events have the mass 3\.5"):
+        Sigma(FAST).fit(one_mass, one_mass, RunContext(workdir=tmp_path))
+    broken = Sample(np.full((10, 2), np.nan, "f"), np.arange(10, dtype="f"))
+    with pytest.raises(DataError, match="not finite"):
+        Sigma(FAST).fit(broken, broken, RunContext(workdir=tmp_path))
+    with pytest.raises(DataError, match="training masses"):
+        ContextInterpolator(ContextConfig(margin=3)).bind(trained, WINDOW, RunContext())
+    with pytest.raises(MixError, match="--interpolator linear"):
+        ContextInterpolator(ContextConfig()).bind(object(), WINDOW, RunContext())
+
+
+def test_records_name_what_exists_and_cost_no_torch():
+    """Both records point at importable classes; plugin and options are read without torch."""
+    from importlib import import_module
+
+    for record in adtoolkit_register_components():
+        for target in (record.target, record.config):
+            module, name = target.split(":")
+            assert hasattr(import_module(module), name)
+    code = "import sys, adtoolkit_sigma.plugin, adtoolkit_sigma.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
