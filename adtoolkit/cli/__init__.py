@@ -48,4 +48,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     # OpenMP threads that wait actively slow each other down tenfold where cores are shared; read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    cli(arguments)
+    cli(arguments, prog_name="adtool")

@@ -1,0 +1,342 @@
+"""The configuration of a run: layers, types, messages, and the file that repeats it."""
+
+import logging
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import pytest
+from pydantic import Field
+
+from adtoolkit import builtin
+from adtoolkit.config import ComponentConfig
+from adtoolkit.errors import AdtoolError, ConfigError, DataError, MixError, UnknownNameError
+from adtoolkit.overrides import Text, allowed, fill, parse_setting
+from adtoolkit.plugin import Cap, Component, Region, hookimpl
+from adtoolkit.registry import Registry
+from adtoolkit.resolving import plan_of, resolve_config
+from adtoolkit.runconfig import RunConfig, read_file
+
+
+class FlowConfig(ComponentConfig):
+    """Of an estimator that exists in this file only."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {"epochs": 2},
+        "paper": {"epochs": 500, "limit": 9},
+        "fast": {"epochs": 7},
+    }
+
+    epochs: int = Field(100, ge=1)
+    rate: float = 0.1
+    limit: int | None = None
+
+
+class OtherConfig(ComponentConfig):
+    """Of another one."""
+
+    layers: int = 3
+
+
+class ClashConfig(ComponentConfig):
+    """Uses a key that belongs to the run."""
+
+    name: str = "mine"
+
+
+class Plugin:
+    """Estimators and a scorer to configure; none of them is ever loaded."""
+
+    @hookimpl
+    def adtoolkit_register_components(self) -> list[Component]:
+        model: dict[str, Any] = {"target": "nowhere:X", "provides": frozenset({Cap.SAMPLE}), "summary": "s"}
+        return [
+            Component(
+                kind="estimator",
+                name="flow",
+                config=f"{__name__}:FlowConfig",
+                trains_on=(Region.ALL,),
+                default_interpolator="displacement",
+                default_scorer="judge",
+                **model,
+            ),
+            Component(kind="estimator", name="other", config=f"{__name__}:OtherConfig", trains_on=(Region.SIDEBAND,), **model),
+            Component(kind="estimator", name="clash", config=f"{__name__}:ClashConfig", trains_on=(Region.SIDEBAND,), **model),
+            Component(kind="scorer", name="judge", target="nowhere:X", summary="s", needs=frozenset({Cap.WINDOW, Cap.SAMPLE})),
+        ]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """The core's components and those above."""
+    fresh = Registry()
+    fresh.register(builtin, "builtin", "adtoolkit")
+    fresh.register(Plugin(), "plugin", "in memory")
+    return fresh
+
+
+def resolved(registry: Registry, file: Mapping[str, Any] | None = None, preset: str | None = None, **flags: Any) -> RunConfig:
+    """``estimator__epochs=3`` stands for ``--set estimator.epochs=3``; toy-bump and flow unless told otherwise."""
+    layer: dict[str, dict[str, Any]] = {}
+    for name, value in flags.items():
+        table, _, key = name.partition("__") if "__" in name else ("", "", name)
+        layer.setdefault(table, {})[key.replace("__", ".")] = value
+    base = {"data": {"name": "toy-bump"}, "estimator": {"name": "flow"}} if file is None else file
+    return resolve_config(registry, base, layer, preset)
+
+
+def epochs(config: RunConfig) -> int:
+    return int(config.tables()["estimator"]["epochs"])
+
+
+def test_precedence_is_default_preset_file_flag(registry: Registry) -> None:
+    bare = {"data": {"name": "toy-bump"}, "estimator": {"name": "flow"}}
+    filed = {**bare, "estimator": {"name": "flow", "epochs": 20}}
+
+    assert epochs(resolved(registry, bare)) == 100
+    assert epochs(resolved(registry, bare, preset="smoke")) == 2
+    assert epochs(resolved(registry, filed, preset="smoke")) == 20
+    assert epochs(resolved(registry, filed, preset="smoke", estimator__epochs=Text("30"))) == 30
+
+
+def test_preset_of_one_component_beats_that_of_all(registry: Registry) -> None:
+    config = resolved(registry, preset="smoke", estimator__preset="paper")
+
+    assert (config.estimator.preset, epochs(config)) == ("paper", 500)
+    assert config.data.preset == "smoke"
+
+
+def test_preset_that_only_one_component_knows_leaves_the_others_at_their_defaults(registry: Registry) -> None:
+    config = resolved(registry, preset="fast")
+
+    assert (config.estimator.preset, config.data.preset, epochs(config)) == ("fast", "default", 7)
+    with pytest.raises(UnknownNameError, match=r"There is no preset 'fats'.*Did you mean 'fast'"):
+        resolved(registry, preset="fats")
+    with pytest.raises(UnknownNameError, match="no flow preset 'fats'"):
+        resolved(registry, estimator__preset="fats")
+
+
+def test_interpolator_and_scorer_default_to_the_estimators_own(registry: Registry) -> None:
+    config = resolved(registry)
+
+    assert (config.interpolator.name, config.scorer.name) == ("displacement", "judge")
+
+
+def test_scorer_that_needs_no_background_gets_no_estimator(registry: Registry) -> None:
+    config = resolved(registry, {"data": {"name": "toy-bump"}}, scorer__name="random")
+
+    assert config.estimator.name == "none"
+
+
+def test_window_defaults_to_the_datas_own_end_by_end(registry: Registry) -> None:
+    default, given = resolved(registry).window, resolved(registry, window__lo=3.0).window
+
+    assert default is not None
+    assert given is not None
+    assert (default.lo, default.hi, given.lo, given.hi) == (3.3, 3.7, 3.0, 3.7)
+    assert None is resolved(registry, data__name="table").window
+
+
+def test_window_that_is_no_interval_is_refused(registry: Registry) -> None:
+    with pytest.raises(DataError, match="is not an interval"):
+        resolved(registry, window__lo=4.0)
+    with pytest.raises(ConfigError, match=r"window\.hi is missing"):
+        resolved(registry, data__name="table", window__lo=4.0)
+
+
+def test_capabilities_follow_options_and_window(registry: Registry) -> None:
+    """What the data could offer is narrowed to what they do."""
+    full = resolved(registry).capabilities(registry)
+    less = resolved(registry, data__name="table").capabilities(registry)
+
+    assert {Cap.WINDOW, Cap.TRUTH, Cap.REFERENCE} == full
+    assert frozenset() == less
+    with pytest.raises(MixError, match="need window"):
+        plan_of(resolved(registry, data__name="table"), registry)
+
+
+def test_data_seed_is_the_runs_own_unless_given(registry: Registry) -> None:
+    assert resolved(registry, seed=5).data_seed == 5
+    assert resolved(registry, seed=5, data__seed=Text("2")).data_seed == 2
+
+
+def test_file_made_by_a_run_repeats_it(registry: Registry, tmp_path: Path) -> None:
+    config = resolved(registry, preset="paper", seed=3, estimator__limit=Text("none"), data__seed=1, metrics__sic__at=Text("0.1,0.01"))
+    path = tmp_path / "config.toml"
+    path.write_text(config.to_toml())
+
+    again = resolve_config(registry, read_file(path))
+
+    assert config == again
+    assert config.to_toml() == again.to_toml()
+    assert config.digest == again.digest
+    assert tomllib.loads(config.to_toml())["estimator"]["limit"] == "none"
+
+
+def test_file_made_by_a_run_still_follows_flags(registry: Registry) -> None:
+    """Its values that only repeat its preset are no choices of the user's."""
+    file = tomllib.loads(resolved(registry, preset="smoke", estimator__rate=0.5).to_toml())
+
+    config = resolve_config(registry, file, {"": {"seed": 8}}, preset="paper")
+
+    assert (epochs(config), config.tables()["estimator"]["rate"], config.seed, config.data_seed) == (500, 0.5, 8, 8)
+
+
+def test_options_of_another_component_are_dropped_with_a_warning(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    file = {"data": {"name": "toy-bump"}, "estimator": {"name": "flow", "epochs": 3}, "scorer": {"folds": 4}}
+
+    with caplog.at_level(logging.WARNING):
+        config = resolved(registry, file, estimator__name="other", scorer__name="judge")
+
+    assert config.tables()["estimator"] == {"name": "other", "preset": "default", "layers": 3}
+    assert config.scorer.folds == 4
+    assert "The options epochs of the file belong to estimator 'flow'" in caplog.text
+
+
+def test_digest_ignores_where_the_run_is_kept_and_nothing_else(registry: Registry) -> None:
+    digest = resolved(registry).digest
+
+    assert digest == resolved(registry, run__out="elsewhere").digest
+    assert digest != resolved(registry, seed=1).digest
+    assert digest != resolved(registry, mass__bins=10).digest
+    assert digest != resolved(registry, metrics__sic__at=Text("0.1")).digest
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"estimator__epoch": Text("3")}, "There is no flow option 'epoch'; there is: epochs, limit, rate. Did you mean 'epochs'?"),
+        ({"estimator__epochs": Text("0")}, "estimator.epochs = 0 is not allowed; it takes: integer >= 1. See: adtool show estimator flow"),
+        ({"estimator__epochs": Text("1.5")}, "estimator.epochs = 1.5 is not allowed; it takes: integer >= 1."),
+        ({"estimator__epochs": Text("true")}, "estimator.epochs = true is not allowed; it takes: integer >= 1."),
+        ({"estimator__epochs": Text("many")}, "estimator.epochs = many is not allowed"),
+        ({"scorer__folds": Text("1")}, "scorer.folds = 1 is not allowed; it takes: integer >= 2 and <= 100."),
+        ({"seed": Text("-1")}, "seed = -1 is not allowed; it takes: integer >= 0"),
+        ({"run__device": "tpu"}, "run.device = tpu is not allowed; it takes: auto | cpu | cuda | mps."),
+        ({"mass__name": "guess"}, "mass.name = guess is not allowed; it takes: kde | histogram | sideband-fit."),
+        ({"template__oversample": Text("0")}, "template.oversample = 0 is not allowed; it takes: number > 0 and <= 1000."),
+        ({"metrics__names": Text("auc,sicc")}, "There is no metric 'sicc'"),
+        ({"metrics__sic__at": Text("x")}, "metrics.sic.at = x is not allowed"),
+        ({"metrics__sic__att": Text("1")}, "There is no sic option 'att'"),
+        ({"windo__lo": Text("1")}, "There is no configuration table 'windo'"),
+        ({"sed": Text("1")}, "There is no configuration key 'sed'; there is: preset, seed. Did you mean 'seed'?"),
+        ({"estimator__name": "clash"}, "has an option named name, which the run itself uses"),
+        ({"data__name": "table", "data__n_signal": Text("5")}, "data: n_signal chooses events by their truth label"),
+    ],
+)
+def test_bad_value_is_one_line_with_what_is_allowed(registry: Registry, flags: dict[str, Any], message: str) -> None:
+    with pytest.raises(AdtoolError) as error:
+        resolved(registry, **flags)
+
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("content", "message"), [("seed = ", "is no valid TOML"), ("\xff", "cannot be read"), (None, "cannot be read")])
+def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "config.toml"
+    if content is not None:
+        path.write_text(content, encoding="latin-1")
+
+    with pytest.raises(ConfigError, match=message):
+        read_file(path)
+
+
+def test_component_written_as_a_key_is_told_how_to_write_it(registry: Registry) -> None:
+    with pytest.raises(ConfigError, match=r"'estimator' must be a table.*\[estimator\]"):
+        resolve_config(registry, {"estimator": "flow"})
+
+
+class Many(ComponentConfig):
+    """One option of every type there is."""
+
+    whole: int = 1
+    real: float = 1.0
+    yes: bool = False
+    word: str = ""
+    path: Path = Path()
+    choice: Literal["a", "none"] = "a"
+    words: tuple[str, ...] = ()
+    pair: tuple[float, float] = (0.0, 1.0)
+    numbers: list[int] = Field(default_factory=list)
+    maybe: float | None = 1.0
+    either: int | Literal["auto"] = "auto"
+    one_or_more: str | tuple[str, ...] = ""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("whole", "12", 12),
+        ("whole", "1e3", 1000),
+        ("whole", "1_000", 1000),
+        ("real", "3", 3.0),
+        ("real", "1e-4", 1e-4),
+        ("yes", "true", True),
+        ("yes", "False", False),
+        ("word", "7", "7"),
+        ("word", "true", "true"),
+        ("word", "a,b", "a,b"),
+        ("word", "2024-01-01", "2024-01-01"),
+        ("word", '"quoted"', "quoted"),
+        ("path", "/tmp/x.h5", Path("/tmp/x.h5")),
+        ("choice", "none", "none"),
+        ("words", "a,b", ("a", "b")),
+        ("words", "a", ("a",)),
+        ("words", "1,2", ("1", "2")),
+        ("words", "[a, b]", ("a", "b")),
+        ("words", "", ()),
+        ("pair", "1,2.5", (1.0, 2.5)),
+        ("numbers", "1,2", [1, 2]),
+        ("maybe", "none", None),
+        ("maybe", "2", 2.0),
+        ("either", "5", 5),
+        ("either", "auto", "auto"),
+        ("one_or_more", "a", "a"),
+        ("one_or_more", "a,b", ("a", "b")),
+    ],
+)
+def test_text_is_read_as_the_type_of_its_option(key: str, text: str, value: object) -> None:
+    made = getattr(fill(Many, "t", {key: Text(text)}, "option"), key)
+
+    assert value == made
+    assert type(value) is type(made)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("whole", "integer"),
+        ("yes", "true | false"),
+        ("choice", "a | none"),
+        ("words", "list of text"),
+        ("pair", "2 values: number, number"),
+        ("maybe", "number or none"),
+        ("either", "integer or auto"),
+        ("share", "number > 0 and < 1"),
+    ],
+)
+def test_type_of_an_option_in_words(key: str, words: str) -> None:
+    assert words == allowed(Many.model_fields[key])
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("estimator.epochs=3", ("estimator", "epochs", "3")),
+        ("seed=1", ("", "seed", "1")),
+        ("metrics.sic.at=0.1,0.2", ("metrics", "sic.at", "0.1,0.2")),
+        ("data.cuts=pt > 1.2, a=b", ("data", "cuts", "pt > 1.2, a=b")),
+    ],
+)
+def test_setting_is_table_key_value(text: str, parts: tuple[str, str, str]) -> None:
+    assert parts == parse_setting(text)
+
+
+@pytest.mark.parametrize("text", ["estimator", "=3", "estimator.=3"])
+def test_setting_that_reads_otherwise_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"Write --set table\.key=value"):
+        parse_setting(text)
