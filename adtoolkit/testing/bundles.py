@@ -29,9 +29,9 @@ _EXACT: Final[Caps] = frozenset({Cap.SAMPLE, Cap.LOG_PROB})
 
 
 def world_of(subject: Subject) -> World:
-    """The toy world that a component is tried on: no signal for estimators, plenty for scorers and metrics."""
-    many = subject.component.kind in {"scorer", "metric"}
-    return cast("World", subject.once("world", lambda: toy_world(seed=1, n=8000 if many else 3000, n_signal=250 if many else 0)))
+    """The toy world that a component is tried on: plenty of signal for scorers, none for the others."""
+    n, n_signal = (8000, 250) if subject.component.kind == "scorer" else (3000, 0)
+    return cast("World", subject.once("world", lambda: toy_world(seed=1, n=n, n_signal=n_signal)))
 
 
 def real_caps(model: Any) -> frozenset[Cap]:

@@ -76,6 +76,7 @@ class Check:
             CheckFailure: if the component does not conform; whatever the component raises counts as that too.
             NotApplicable: if the question makes no sense for it.
         """
+        __tracebackhide__ = True
         try:
             self.function(subject)
         except NotApplicable:
@@ -106,7 +107,8 @@ def all_checks() -> tuple[Check, ...]:
     """Every check, in the order in which they run."""
     for module in _MODULES:
         import_module(f"adtoolkit.testing.checks_{module}")
-    return tuple(_CHECKS)
+    order = [f"adtoolkit.testing.checks_{module}" for module in _MODULES]
+    return tuple(sorted(_CHECKS, key=lambda check: order.index(check.function.__module__)))
 
 
 def checks_for(kind: Kind) -> tuple[Check, ...]:

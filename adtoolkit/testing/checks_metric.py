@@ -10,10 +10,10 @@ import numpy as np
 
 from adtoolkit.data import toy_bump
 from adtoolkit.scored import Scored
-from adtoolkit.testing.bundles import world_of
 from adtoolkit.testing.checks import NotApplicable, conformance, require
 from adtoolkit.testing.guards import OtherGlobalSeeds
 from adtoolkit.testing.subject import Call, lasting, watch
+from adtoolkit.testing.worlds import toy_world
 from adtoolkit.types import Array, Sample
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def toy_scored(subject: Subject) -> Scored:
     """The toy world, scored by the optimal score with some noise, in three folds."""
 
     def make() -> Scored:
-        world = world_of(subject)
+        world = toy_world(seed=1, n=8000, n_signal=250, n_test=16_000)
         rng = np.random.default_rng(21)
         events, test = world.dataset.events, world.dataset.test
         m = rng.uniform(world.window.lo, world.window.hi, 3000).astype(np.float32)
@@ -36,7 +36,7 @@ def toy_scored(subject: Subject) -> Scored:
 
         def score(sample: Sample) -> Array:
             best = toy_bump.optimal_score(sample.x, sample.m)
-            return np.asarray(best + 0.3 * rng.standard_normal(len(sample)), np.float32)
+            return np.asarray(best + 1.5 * rng.standard_normal(len(sample)), np.float32)
 
         def fold(sample: Sample) -> Any:
             return rng.integers(0, _FOLDS, len(sample)).astype(np.int8)

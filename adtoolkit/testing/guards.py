@@ -49,9 +49,10 @@ class OtherGlobalSeeds:
         import torch
 
         self._saved = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
-        random.seed(987_654_321)
-        np.random.seed(987_654_321)  # noqa: NPY002
-        torch.manual_seed(987_654_321)
+        seed = random.getrandbits(31)  # from where they stand, so that it is elsewhere inside another such block too
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
 
     def __exit__(self, *_: object) -> None:
         import torch

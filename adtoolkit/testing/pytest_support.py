@@ -35,6 +35,7 @@ class BoundCheck:
         """Run it; a check that does not apply skips the test, with its reason."""
         from adtoolkit.testing.checks import NotApplicable
 
+        __tracebackhide__ = True
         try:
             self.check(_subjects(self.registry).of(self.component))
         except NotApplicable as reason:

@@ -9,6 +9,8 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_openmp_thread() -> Iterator[None]:
+    import sklearn.ensemble  # noqa: F401  (threadpoolctl limits the libraries that are loaded)
+    import torch  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="openmp"):
