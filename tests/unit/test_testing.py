@@ -18,7 +18,7 @@ from adtoolkit.interfaces import Scorer
 from adtoolkit.plugin import Component, Region
 from adtoolkit.registry import Registry, default_registry
 from adtoolkit.testing import in_memory, parametrize_with_checks, registered, toy_world, write_lhco_example, write_table_example
-from adtoolkit.testing.checks import checks_for, run_checks
+from adtoolkit.testing.checks import all_checks, checks_for, run_checks
 from adtoolkit.testing.guards import OtherGlobalSeeds, changed, fingerprint, global_state, pickles, tensors
 from adtoolkit.testing.worlds import LineModel
 
@@ -266,3 +266,11 @@ def test_fingerprint_sees_one_changed_value():
     world.dataset.events.m.base[3] = 0.0
 
     assert changed(before, fingerprint(world)) == ["dataset.events.m"]
+
+
+def test_every_check_is_documented():
+    """The reference page has one heading per check, and none for a check that is gone."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "checks.md"
+    headings = [line.removeprefix("### ").strip() for line in page.read_text().splitlines() if line.startswith("### ")]
+
+    assert sorted(headings) == sorted({check.name for check in all_checks()})
