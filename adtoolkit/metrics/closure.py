@@ -79,7 +79,7 @@ class Closure(Metric[ClosureConfig]):
         a, b = (sample.x[rng.permutation(len(sample))[:n]] for sample in (template, background))
         ranking = two_sample(a, b, self.config.folds, self.config.members, rng)
         numbers["closure-auc"] = auc(ranking)
-        lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas))
+        lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas), numbers["closure-auc"])
         numbers |= {"closure-auc-lo": float(lo), "closure-auc-hi": float(hi)}
         for i, name in enumerate(scored.features):
             label = name.replace(" ", "-")

@@ -82,7 +82,7 @@ class ClosureConfig(BootstrapConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"smoke": {"replicas": 20, "members": 1, "limit": 5000}, "paper": {}}
 
     folds: int = Field(default=5, ge=2)
-    members: PositiveInt = 4
+    members: PositiveInt = 2
     limit: PositiveInt = 50_000
     bins: int = Field(default=30, ge=2)
     moments: bool = False

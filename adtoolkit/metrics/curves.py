@@ -242,7 +242,11 @@ def bootstrap(ranking: Ranking, statistic: Callable[[Ranking], Any], rng: np.ran
     return np.array([statistic(ranking.resampled(rng)) for _ in range(replicas)])
 
 
-def interval(values: Float) -> tuple[Any, Any]:
-    """The central 68 % of [R, ...] replicas."""
+def interval(values: Float, estimate: ArrayLike) -> tuple[Float, Float]:
+    """The central 68 % of [R, ...] replicas, widened where needed to hold the [...] estimate.
+
+    Where only a few background events pass, the replicas scatter around a higher SIC than the estimate, which is low there (see
+    docs/explanation/metrics.md); the percentiles then cover the true value as often as they say, while shifted ones do not.
+    """
     lo, hi = np.nanpercentile(values, [16, 84], axis=0)
-    return lo, hi
+    return np.fmin(lo, estimate), np.fmax(hi, estimate)

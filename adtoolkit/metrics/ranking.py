@@ -32,7 +32,7 @@ def _judged(scored: Scored, ctx: Context, name: str) -> Judged | None:
 def _banded(names: list[str], ranking: Ranking, statistic: Callable[[Ranking], Any], ctx: Context, replicas: int) -> dict[str, float]:
     """Values of a statistic under their names, with the ends of their intervals."""
     values = np.atleast_1d(statistic(ranking))
-    lo, hi = interval(bootstrap(ranking, lambda r: np.atleast_1d(statistic(r)), ctx.rng("bootstrap"), replicas))
+    lo, hi = interval(bootstrap(ranking, lambda r: np.atleast_1d(statistic(r)), ctx.rng("bootstrap"), replicas), values)
     return {f"{name}{end}": float(v) for i, name in enumerate(names) for end, v in (("", values[i]), ("-lo", lo[i]), ("-hi", hi[i]))}
 
 

@@ -181,7 +181,7 @@ def test_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
     truth = norm.sf(norm.isf(eps) - d) / eps**0.5
     for seed in range(120):
         ranking = Ranking.of(*gaussians(d, 300, 400, seed))
-        lo, hi = interval(bootstrap(ranking, lambda r: sic(r, eps)[0], np.random.default_rng(seed), 100))
+        lo, hi = interval(bootstrap(ranking, lambda r: sic(r, eps)[0], np.random.default_rng(seed), 100), sic(ranking, eps)[0])
         hits += lo <= truth <= hi
 
     assert 0.55 < hits / 120 < 0.8
@@ -196,3 +196,11 @@ def test_bootstrap_spread_of_the_auc_agrees_with_hanley_and_mcneil():
     spread = np.std(bootstrap(Ranking.of(*gaussians(d, n, n)), auc, np.random.default_rng(0), 400))
 
     assert spread == pytest.approx(expected, rel=0.2)
+
+
+def test_interval_always_holds_the_estimate():
+    lo, hi = interval(np.array([[1.0, 5.0], [2.0, 6.0], [3.0, np.nan]]), [0.5, 7.0])
+
+    assert (lo[0], hi[1]) == (0.5, 7.0)
+    assert 2 < hi[0] < 3
+    assert 5 < lo[1] < 6

@@ -1,0 +1,39 @@
+"""All pictures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from adtoolkit.metrics.selection import judge
+from adtoolkit.plots.curves import draw_roc, draw_sic
+from adtoolkit.plots.features import draw_features
+from adtoolkit.plots.mass import draw_mass
+from adtoolkit.plots.scores import draw_scores
+from adtoolkit.plots.style import save
+from adtoolkit.scored import Scored
+
+
+def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path) -> list[Path]:
+    """Draw what the scored events allow: SIC and ROC need truth, features need a template.
+
+    Args:
+        scored: The run's events with their scores.
+        metrics: The run's numbers, some of which are written into the pictures.
+        directory: Where to write ``sic.png``, ``roc.png``, ``features.png``, ``mass.png``, ``scores.png``.
+
+    Returns:
+        The files written.
+    """
+    judged = judge(scored)
+    figures: dict[str, Callable[[], Figure | None]] = {
+        "sic": lambda: None if judged is None else draw_sic(judged, metrics),
+        "roc": lambda: None if judged is None else draw_roc(judged, metrics),
+        "features": lambda: draw_features(scored, metrics),
+        "mass": lambda: draw_mass(scored),
+        "scores": lambda: draw_scores(scored),
+    }
+    drawn = ((name, draw()) for name, draw in figures.items())
+    return [save(fig, directory / f"{name}.png") for name, fig in drawn if fig is not None]

@@ -1,0 +1,109 @@
+"""The mass spectrum before and after cuts on the score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from adtoolkit.metrics.selection import threshold, truth_is
+from adtoolkit.plots.style import BLACK, BLUE, GREY, RED, figure, legend, mass_label, tidy
+from adtoolkit.scored import Scored
+from adtoolkit.types import Mask
+
+#: Background efficiencies of the cuts, and how they are drawn.
+CUTS = ((1e-1, BLUE), (1e-2, RED))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut on the score at a background efficiency that the template sets, fold by fold.
+
+    Attributes:
+        passed: [N] which events of the data pass.
+        expected: Background expected to pass in the window: eps times its data.
+        error: Statistical error of data and template on ``expected``.
+        observed: How many pass in the window.
+    """
+
+    passed: Mask
+    expected: float
+    error: float
+    observed: int
+
+
+def cut_at(scored: Scored, eps: float) -> Cut:
+    """Cut each fold at the score that a share ``eps`` of its held-out template exceeds (without a template: of its data in the window)."""
+    inside = scored.inside(scored.events)
+    passed = np.zeros(len(scored.events), bool)
+    for k in range(scored.folds):
+        own = scored.fold == k
+        if scored.template_score is not None and scored.template_fold is not None:
+            level = threshold(scored.template_score[scored.template_fold == k], eps)
+        else:
+            level = threshold(scored.score[own & inside], eps)
+        passed |= own & (scored.score > level)
+    expected = eps * float(inside.sum())
+    after = eps * len(scored.template) if scored.template is not None else np.inf
+    return Cut(passed, expected, float(np.sqrt(expected + expected**2 / max(after, 1.0))), int((passed & inside).sum()))
+
+
+def mass_edges(m: NDArray[np.floating], scored: Scored) -> NDArray[np.float64]:
+    """Equal bins over 99.8 % of the masses, aligned with the window where there is one."""
+    lo, hi = (float(v) for v in np.quantile(m, [0.001, 0.999]))
+    if scored.window is None:
+        return np.linspace(lo, hi, 51)
+    step = scored.window.width / max(4, round(50 * scored.window.width / max(hi - lo, scored.window.width)))
+    below, above = np.ceil((scored.window.lo - lo) / step), np.ceil((hi - scored.window.lo) / step)
+    return np.asarray(scored.window.lo + step * np.arange(-max(below, 0), above + 1))
+
+
+def draw_mass(scored: Scored) -> Figure | None:
+    """All data, and what cuts at background efficiencies of 10 % and 1 % leave of it; the window shaded, the counts in it in the legend."""
+    m = scored.events.m
+    if not len(m) or not np.ptp(m) > 0:
+        return None
+    edges = mass_edges(m, scored)
+    centres = (edges[:-1] + edges[1:]) / 2
+    fig = figure(7.2, 5.0)
+    ax = fig.add_subplot()
+    if scored.window is not None:
+        ax.axvspan(scored.window.lo, scored.window.hi, color=GREY, alpha=0.18, linewidth=0, label="window")
+    everything = np.histogram(m, edges)[0]
+    ax.stairs(everything, edges, color=BLACK, linewidth=1.3, label=f"all data ({len(m):,})")
+    for eps, colour in CUTS:
+        cut = cut_at(scored, eps)
+        count = np.histogram(m[cut.passed], edges)[0]
+        ax.stairs(eps * everything, edges, color=colour, linewidth=1.0, linestyle="--")
+        where = "in the window: " if scored.window is not None else ""
+        against = (
+            f"{cut.expected:,.0f} ± {cut.error:,.0f} expected, {cut.observed:,} observed"
+            if scored.template is not None
+            else f"{cut.observed:,}"
+        )
+        shown = count > 0
+        ax.errorbar(
+            centres[shown],
+            count[shown],
+            np.sqrt(count[shown]),
+            fmt="o",
+            markersize=3,
+            linewidth=0.9,
+            color=colour,
+            label=f"$\\epsilon_B$ = {eps:g}, {where}{against}",
+        )
+    if truth_is(scored.events, 1).any():
+        ax.stairs(
+            np.histogram(m[truth_is(scored.events, 1)], edges)[0],
+            edges,
+            color=GREY,
+            linewidth=1.0,
+            linestyle=":",
+            label="true signal in the data",
+        )
+    ax.set(yscale="log", xlim=(edges[0], edges[-1]), ylim=(0.5, 30 * max(float(everything.max()), 1.0)))
+    tidy(ax, mass_label(scored), "events / bin", "dashed: efficiency times all data")
+    legend(ax, loc="upper right")
+    return fig

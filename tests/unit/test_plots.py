@@ -1,0 +1,164 @@
+"""Pictures: which are drawn, that they are PNGs with something on them, that odd inputs do not stop them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from adtoolkit.metrics.selection import judge
+from adtoolkit.plots import draw_all
+from adtoolkit.plots.curves import draw_sic
+from adtoolkit.plots.features import draw_features
+from adtoolkit.plots.mass import cut_at, mass_edges
+from adtoolkit.plots.style import clipped_edges, counted, figure, save
+from adtoolkit.scored import Scored
+from adtoolkit.types import Sample, Window
+
+ALL = ["features.png", "mass.png", "roc.png", "scores.png", "sic.png"]
+METRICS = {"auc": 0.87, "max-sic": 3.1, "max-sic-at": 0.01, "closure-auc": 0.51}
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    monkeypatch.setattr("adtoolkit.plots.style.DPI", 75)
+
+
+def sample(n, seed, truth=0.0, lo=3.0, hi=4.0):
+    rng = np.random.default_rng(seed)
+    return Sample(rng.normal(truth * 2, 1, (n, 4)), rng.uniform(lo, hi, n), truth=np.full(n, truth))
+
+
+@pytest.fixture
+def scored():
+    rng = np.random.default_rng(0)
+    data = Sample.concat(sample(3000, 1), sample(60, 2, 1, 3.4, 3.6))
+    test = sample(400, 3, 1, 3.4, 3.6)
+    template = sample(2400, 4, 0, 3.3001, 3.6999).blind()
+    return Scored(
+        events=data,
+        score=data.x[:, 0],
+        fold=rng.integers(0, 3, len(data)).astype(np.int8),
+        test=test,
+        test_score=np.repeat(test.x[:, :1], 3, 1),
+        features=("a", "b", "c", "d"),
+        window=Window(3.3, 3.7),
+        template=template,
+        template_score=template.x[:, 0],
+        template_fold=rng.integers(0, 3, 2400).astype(np.int8),
+        mass="m_jj",
+        unit="TeV",
+    )
+
+
+def names(paths):
+    return sorted(p.name for p in paths)
+
+
+def test_all_pictures_are_drawn_and_nothing_else_is_left(scored, tmp_path):
+    drawn = draw_all(scored, METRICS, tmp_path)
+
+    assert names(drawn) == names(tmp_path.iterdir()) == ALL
+    for path in drawn:
+        pixels = mpl.image.imread(path)
+        assert min(pixels.shape[:2]) > 300
+        assert pixels[..., :3].std() > 0.05
+
+
+def test_same_events_same_files(scored, tmp_path):
+    first = {p.name: p.read_bytes() for p in draw_all(scored, METRICS, tmp_path)}
+
+    assert {p.name: p.read_bytes() for p in draw_all(scored, METRICS, tmp_path)} == first
+
+
+def test_without_truth_there_are_no_curves_but_the_rest(scored, tmp_path):
+    blind = replace(scored, events=scored.events.blind(), test=scored.test[:0], test_score=scored.test_score[:0])
+
+    assert names(draw_all(blind, {}, tmp_path)) == ["features.png", "mass.png", "scores.png"]
+
+
+def test_without_a_template_the_rest_is_drawn(scored, tmp_path):
+    bare = replace(scored, template=None, template_score=None, template_fold=None)
+
+    assert names(draw_all(bare, {}, tmp_path)) == ["mass.png", "roc.png", "scores.png", "sic.png"]
+
+
+def test_without_a_window_everything_is_drawn(scored, tmp_path):
+    assert names(draw_all(replace(scored, window=None), METRICS, tmp_path)) == ALL
+
+
+@pytest.mark.parametrize("odd", ["constant score", "constant feature", "few events", "scores by one fold each"])
+def test_odd_events_do_not_stop_the_pictures(scored, tmp_path, odd):
+    if odd == "constant score":
+        scored = replace(scored, score=0 * scored.score, test_score=0 * scored.test_score, template_score=0 * scored.template_score)
+    if odd == "constant feature":
+        events, template = (replace(part, x=np.ones_like(part.x)) for part in (scored.events, scored.template))
+        scored = replace(scored, events=events, template=template)
+    if odd == "few events":
+        keep = np.r_[0:12, 3000:3003]
+        scored = replace(scored, events=scored.events[keep], score=scored.score[keep], fold=scored.fold[keep])
+    if odd == "scores by one fold each":
+        own = np.arange(400)[:, None] % 3 == np.arange(3)
+        scored = replace(scored, test_score=np.where(own, scored.test_score, np.nan))
+
+    assert names(draw_all(scored, {}, tmp_path)) == ALL
+
+
+def test_drawing_leaves_matplotlibs_global_state_alone(scored, tmp_path):
+    before = dict(mpl.rcParams)
+    draw_all(scored, METRICS, tmp_path)
+
+    assert dict(mpl.rcParams) == before
+
+
+def test_axes_say_what_they_show(scored):
+    (ax,) = draw_sic(judge(scored), METRICS).axes
+    panels = draw_features(scored, METRICS).axes
+
+    assert "background efficiency" in ax.get_xlabel()
+    assert "max SIC 3.10" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert [p.get_xlabel() for p in panels if p.get_xlabel()] == ["a", "b", "c", "d"]
+
+
+def test_cut_counts_what_the_template_lets_expect_whatever_the_scales_of_the_folds(scored):
+    inside = scored.inside(scored.events)
+    shift = np.array([0, 100, -30])
+    shifted = replace(scored, score=scored.score + shift[scored.fold], template_score=scored.template_score + shift[scored.template_fold])
+
+    cut = cut_at(shifted, 0.1)
+
+    assert cut.expected == pytest.approx(0.1 * inside.sum())
+    assert cut.error == pytest.approx((cut.expected + cut.expected**2 / 240) ** 0.5)
+    np.testing.assert_array_equal(cut.passed, cut_at(scored, 0.1).passed)
+    background = (cut.passed & inside & (scored.events.truth == 0)).sum()
+    assert background == pytest.approx(0.1 * (inside & (scored.events.truth == 0)).sum(), rel=0.25)
+    assert cut.observed > background + 30
+
+
+def test_bins_of_the_mass_meet_the_ends_of_the_window(scored):
+    edges = mass_edges(scored.events.m, scored)
+
+    assert np.isclose(edges, 3.3).any()
+    assert np.isclose(edges, 3.7).any()
+    assert edges[0] <= np.quantile(scored.events.m, 0.002)
+
+
+def test_histograms_lose_no_finite_event():
+    values = np.r_[np.random.default_rng(0).normal(size=1000), 1e9, -1e9, np.nan]
+
+    assert counted(values, clipped_edges(values)).sum() == 1002
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    fig = figure()
+    monkeypatch.setattr(fig, "savefig", lambda part, **_: (part.write_bytes(b"half"), 1 / 0))
+
+    with pytest.raises(ZeroDivisionError):
+        save(fig, path)
+
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path.iterdir()) == ["a.png"]
