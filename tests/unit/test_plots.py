@@ -21,9 +21,11 @@ ALL = ["features.png", "mass.png", "roc.png", "scores.png", "sic.png"]
 METRICS = {"auc": 0.87, "max-sic": 3.1, "max-sic-at": 0.01, "closure-auc": 0.51}
 
 
-@pytest.fixture(autouse=True)
-def small_pictures(monkeypatch):
-    monkeypatch.setattr("adtoolkit.plots.style.DPI", 75)
+@pytest.fixture(autouse=True, scope="module")
+def small_pictures():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adtoolkit.plots.style.DPI", 75)
+        yield
 
 
 def sample(n, seed, truth=0.0, lo=3.0, hi=4.0):
@@ -31,7 +33,7 @@ def sample(n, seed, truth=0.0, lo=3.0, hi=4.0):
     return Sample(rng.normal(truth * 2, 1, (n, 4)), rng.uniform(lo, hi, n), truth=np.full(n, truth))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scored():
     rng = np.random.default_rng(0)
     data = Sample.concat(sample(3000, 1), sample(60, 2, 1, 3.4, 3.6))
@@ -57,20 +59,32 @@ def names(paths):
     return sorted(p.name for p in paths)
 
 
-def test_all_pictures_are_drawn_and_nothing_else_is_left(scored, tmp_path):
-    drawn = draw_all(scored, METRICS, tmp_path)
+@pytest.fixture(scope="module")
+def drawn(scored, tmp_path_factory):
+    """Pictures of the same events, twice, and what became of matplotlib's global state."""
+    before = dict(mpl.rcParams)
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    return [draw_all(scored, METRICS, folder) for folder in folders], before == dict(mpl.rcParams)
 
-    assert names(drawn) == names(tmp_path.iterdir()) == ALL
-    for path in drawn:
+
+def test_all_pictures_are_drawn_and_nothing_else_is_left(drawn):
+    paths = drawn[0][0]
+
+    assert names(paths) == names(paths[0].parent.iterdir()) == ALL
+    for path in paths:
         pixels = mpl.image.imread(path)
         assert min(pixels.shape[:2]) > 300
         assert pixels[..., :3].std() > 0.05
 
 
-def test_same_events_same_files(scored, tmp_path):
-    first = {p.name: p.read_bytes() for p in draw_all(scored, METRICS, tmp_path)}
+def test_same_events_same_files(drawn):
+    one, two = ([path.read_bytes() for path in paths] for paths in drawn[0])
 
-    assert {p.name: p.read_bytes() for p in draw_all(scored, METRICS, tmp_path)} == first
+    assert one == two
+
+
+def test_drawing_leaves_matplotlibs_global_state_alone(drawn):
+    assert drawn[1]
 
 
 def test_without_truth_there_are_no_curves_but_the_rest(scored, tmp_path):
@@ -104,13 +118,6 @@ def test_odd_events_do_not_stop_the_pictures(scored, tmp_path, odd):
         scored = replace(scored, test_score=np.where(own, scored.test_score, np.nan))
 
     assert names(draw_all(scored, {}, tmp_path)) == ALL
-
-
-def test_drawing_leaves_matplotlibs_global_state_alone(scored, tmp_path):
-    before = dict(mpl.rcParams)
-    draw_all(scored, METRICS, tmp_path)
-
-    assert dict(mpl.rcParams) == before
 
 
 def test_axes_say_what_they_show(scored):
