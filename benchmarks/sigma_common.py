@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 from adtoolkit.preprocess import Preprocess
 from adtoolkit.types import Sample
 
-COLUMNS = "pxj1 pyj1 pzj1 mj1 tau1j1 tau2j1 tau3j1 pxj2 pyj2 pzj2 mj2 tau1j2 tau2j2 tau3j2".split()
+COLUMNS = ["pxj1", "pyj1", "pzj1", "mj1", "tau1j1", "tau2j1", "tau3j1", "pxj2", "pyj2", "pzj2", "mj2", "tau1j2", "tau2j2", "tau3j2"]
 FEATURES = ("m_J1", "delta_m", "tau21_J1", "tau21_J2", "delta_R")
 EFFICIENCIES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 

@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,22 +44,22 @@ def inject(events: Sample, n_signal: int, rng: np.random.Generator) -> tuple[Sam
     return events[np.concatenate([np.flatnonzero(events.truth == 0), signal[:n_signal]])], events[signal[n_signal:]]
 
 
-def evaluate(search: Search, config: SigmaConfig, seed: int, methods: list[str], draws: int, oversample: int, members: int) -> dict:
+def evaluate(search: Search, config: SigmaConfig, seed: int, args: argparse.Namespace) -> dict:
     """Train once, then draw and judge several templates with each interpolator."""
     with tempfile.TemporaryDirectory() as folder:
         ctx = RunContext(seed=seed, scope=("sigma",), workdir=Path(folder))
         clock = Clock()
         model = Sigma(config).fit(search.train, search.val, ctx)
         out = {"seed": seed, "training": clock.read(), "methods": {}}
-    for method in methods:
+    for method in args.methods:
         background = INTERPOLATORS[method]().bind(model, WINDOW, ctx)
         rows = []
-        for k in range(draws):
+        for k in range(args.draws if method == args.methods[0] else args.other_draws):
             rng = np.random.default_rng([seed, k])
-            masses = rng.choice(search.window.m, oversample * len(search.window))
+            masses = rng.choice(search.window.m, args.oversample * len(search.window))
             clock = Clock()
             z = background.sample(masses[:, None], rng)
-            rows.append({"draw": k, "sampling": clock.read(), **judge(search, z, rng, members)})
+            rows.append({"draw": k, "sampling": clock.read(), **judge(search, z, rng, args.members)})
             print(seed, method, rows[-1], flush=True)
         out["methods"][method] = rows
     return out
@@ -78,13 +79,31 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Shared with the other benchmarks of SIGMA."""
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--methods", nargs="+", default=["context", "linear", "displacement", "v-data"], choices=list(INTERPOLATORS))
-    parser.add_argument("--draws", type=int, default=4, help="templates per seed and method")
+    parser.add_argument("--draws", type=int, default=4, help="templates per seed, of the first method")
+    parser.add_argument("--other-draws", type=int, default=2, help="templates per seed, of every other method")
     parser.add_argument("--oversample", type=int, default=3, help="template events per data event")
     parser.add_argument("--members", type=int, default=5, help="classifiers per fold; 0: closure only")
     parser.add_argument("--features", type=int, default=5, help="4 leaves delta R out")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="options of the estimator")
     parser.add_argument("--out", type=Path, required=True)
+
+
+def resumable(args: argparse.Namespace, settings: dict, config: SigmaConfig, run: Callable[[int], dict]) -> dict:
+    """Run the seeds that the result file does not hold yet, and write it after each."""
+    settings |= {key: getattr(args, key) for key in ("features", "draws", "other_draws", "oversample", "members", "methods")}
+    command = f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(Path(a).name if Path(a).exists() else a for a in sys.argv[1:])}"
+    result = {"command": command, "settings": settings, "config": config.model_dump(), "machine": machine(), "runs": []}
+    if args.out.exists():
+        before = json.loads(args.out.read_text())
+        if before["settings"] == settings and before["config"] == result["config"]:
+            result = before
+    for seed in args.seeds:
+        if not any(done["seed"] == seed for done in result["runs"]):
+            result["runs"].append(run(seed))
+            result["summary"] = collect(result)
+            write_json(args.out, result)
+    return result
 
 
 def main() -> None:
@@ -95,27 +114,13 @@ def main() -> None:
     args = parser.parse_args()
     config = SigmaConfig.preset(args.preset, **dict(pair.split("=", 1) for pair in args.set))
     events = read_lhco(args.file)
-    settings = {
-        "signal": args.signal,
-        "features": args.features,
-        "draws": args.draws,
-        "oversample": args.oversample,
-        "members": args.members,
-    }
-    result = {"command": " ".join(sys.argv), "settings": settings, "config": config.model_dump(), "machine": machine(), "runs": []}
-    if args.out.exists():
-        before = json.loads(args.out.read_text())
-        if before["settings"] == settings and before["config"] == result["config"]:
-            result = before
-    for seed in args.seeds:
-        if any(run["seed"] == seed for run in result["runs"]):
-            continue
+
+    def run(seed: int) -> dict:
         data, left = inject(events, args.signal, np.random.default_rng(seed))
         search = make_search(data, left, WINDOW.lo, WINDOW.hi, seed, args.features)
-        result["runs"].append(evaluate(search, config, seed, args.methods, args.draws, args.oversample, args.members))
-        result["summary"] = collect(result)
-        write_json(args.out, result)
-    print(json.dumps(result["summary"], indent=1))
+        return evaluate(search, config, seed, args)
+
+    print(json.dumps(resumable(args, {"signal": args.signal}, config, run)["summary"], indent=1))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import torch
 
 from adtoolkit.errors import DataError
 from adtoolkit.interfaces import BackgroundEstimator, Context
-from adtoolkit.nn import isolated_rng, seed_from, torch_device
+from adtoolkit.nn import isolated_rng, seed_from, torch_device, training
 from adtoolkit.nn.cfm import FlowMatchingLoss
-from adtoolkit.nn.training import TrainingPlan, train
+from adtoolkit.nn.plan import TrainingPlan
 from adtoolkit.types import Sample
 from adtoolkit_sigma.config import SigmaConfig
 from adtoolkit_sigma.model import Integration, SigmaModel, build
@@ -27,18 +27,16 @@ class Sigma(BackgroundEstimator[SigmaConfig]):
         | Flow Matching for Generative Modeling (Lipman et al.), arXiv:2210.02747
     """
 
-    def fit(self, train_events: Sample, val: Sample, ctx: Context) -> SigmaModel:
+    def fit(self, train: Sample, val: Sample, ctx: Context) -> SigmaModel:
         c = self.config
-        if not len(train_events):
+        if not len(train):
             raise DataError("There are no events to train on.", "Check the window and the cuts.")
-        lo, hi = float(train_events.m.min()), float(train_events.m.max())
+        lo, hi = float(train.m.min()), float(train.m.max())
         if not lo < hi:
-            raise DataError(
-                f"All {len(train_events)} training events have the mass {lo:g}; SIGMA needs a range of masses.", "Choose another m."
-            )
+            raise DataError(f"All {len(train)} training events have the mass {lo:g}; SIGMA needs a range of masses.", "Choose another m.")
         device = torch_device(ctx.device)
         options: dict[str, Any] = {
-            "features": train_events.x.shape[1],
+            "features": train.x.shape[1],
             **c.model_dump(
                 include={"hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "mass_frequencies", "time_frequencies"}
             ),
@@ -46,7 +44,7 @@ class Sigma(BackgroundEstimator[SigmaConfig]):
         with isolated_rng(seed_from(ctx.rng("initial weights"))):
             network = build((lo, hi), options)
         network.mixed = c.precision == "bfloat16" or (c.precision == "auto" and has_fast_bfloat16(device))
-        train(network, FlowMatchingLoss(c.sigma_min), train_events, val, self._plan(), ctx)
+        training.train(network, FlowMatchingLoss(c.sigma_min), train, val, self._plan(), ctx)
         return SigmaModel(network, options, (lo, hi), Integration(c.solver, c.solver_steps))
 
     def _plan(self) -> TrainingPlan:
