@@ -87,6 +87,7 @@ def simulate_dijets(
     n_generated = sum(part.n_generated for part in chunks)
     manifest = {
         **describe(out, round_mantissa(events)),
+        "command": command(settings, n_events, seed, out.name),
         **plan,
         "n_generated": n_generated,
         "acceptance": round(n_events / n_generated, 4),
@@ -110,9 +111,26 @@ def bundle(files: Sequence[Path], out: Path, *, force: bool = False) -> dict[str
     events = np.concatenate([read_events(path) for path in files])
     made_of = [read_manifest(path) for path in files]
     write_events(out, events)
-    manifest = {**describe(out, events), "made_of": made_of}
+    made_by = " ".join(["adtool data simulate bundle", *(path.name for path in files), f"--out {out.name}"])
+    manifest = {**describe(out, events), "command": made_by, "made_of": made_of}
     write_manifest(out, manifest)
     return manifest
+
+
+def command(settings: DijetSettings, n_events: int, seed: int, out: str) -> str:
+    """The command line that makes these events.
+
+    Example:
+        >>> command(DijetSettings(process="wprime", mass_x=300.0), 1000, 7, "x.h5")
+        'adtool data simulate dijets --process wprime --events 1000 --seed 7 --out x.h5 --mass-x 300.0'
+    """
+    words = [f"adtool data simulate dijets --process {settings.process} --events {n_events} --seed {seed} --out {out}"]
+    default = DijetSettings(process=settings.process).to_dict()
+    for name, value in settings.to_dict().items():
+        if value != default[name]:
+            flag = "--" + name.replace("_", "-")
+            words.append(flag if value is True else f"{flag} {value!r}")
+    return " ".join(words)
 
 
 def require_packages() -> None:
