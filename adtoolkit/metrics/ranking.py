@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from adtoolkit.metrics.config import AucConfig, FlooredConfig, MaxSicConfig, Rej
 from adtoolkit.metrics.curves import Ranking, auc, background_efficiency, bootstrap, interval, max_sic, sic
 from adtoolkit.metrics.selection import Judged, judge
 from adtoolkit.scored import Scored
+
+#: How messages call what ``of`` limits the error of.
+QUANTITY: Final = {"sic": "the SIC", "background": "eps_B"}
 
 
 def power(eps: float) -> str:
@@ -71,7 +74,7 @@ class Sic(Metric[SicConfig]):
             left_out = ", ".join(f"sic@{power(eps)}" for eps in self.config.at if eps not in at)
             ctx.note(
                 f"{left_out} left out: with {judged.ranking.size:,.0f} background events, {self.config.least:g} pass only from "
-                f"eps_B = {floor:.2g} on (relative error of the {self.config.of} at most {self.config.max_rel_err:g})."
+                f"eps_B = {floor:.2g} on (relative error of {QUANTITY[self.config.of]} at most {self.config.max_rel_err:g})."
             )
         if not at:
             return {}
