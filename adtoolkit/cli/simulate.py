@@ -53,10 +53,11 @@ def dijets(events: int, out: Path, seed: int, jobs: int, force: bool, **settings
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from adtoolkit.simulate.run import simulate_dijets
+    from adtoolkit.store import disk_errors
 
     chosen = DijetSettings(**settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with disk_errors(out), Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{chosen.process} events", total=events)
         manifest = simulate_dijets(
             chosen, events, out.expanduser(), seed=seed, jobs=jobs, force=force, progress=lambda n: bar.advance(task, n)
@@ -71,6 +72,8 @@ def dijets(events: int, out: Path, seed: int, jobs: int, force: bool, **settings
 def bundle(files: tuple[Path, ...], out: Path, force: bool) -> None:
     """Put files of simulated dijets into one, background and signal together."""
     from adtoolkit.simulate.run import bundle as put_together
+    from adtoolkit.store import disk_errors
 
-    manifest = put_together(files, out.expanduser(), force=force)
+    with disk_errors(out):
+        manifest = put_together(files, out.expanduser(), force=force)
     click.echo(f"{out}: {manifest['n_qcd']:,} QCD and {manifest['n_signal']:,} signal events, {manifest['bytes'] / 1e6:.1f} MB")

@@ -39,8 +39,8 @@ def simulate_dijets(
     """Simulate dijets into the HDF5 file ``out`` and write its manifest beside it.
 
     Finished chunks lie in ``OUT.parts`` until the end: a run that was stopped goes on when it is called again with the same
-    arguments. The events depend on settings, seed and ``chunk``, not on ``jobs`` or on interruptions; asking for more events adds
-    to those of the smaller number.
+    arguments, or with another number of events. The events depend on settings, seed and ``chunk``, not on ``jobs`` or on
+    interruptions; asking for more events adds to those of the smaller number.
 
     Args:
         settings: The process, the detector and the jets.
@@ -68,12 +68,12 @@ def simulate_dijets(
         message = f"{out} exists."
         raise ConfigError(message, "Choose another --out, or replace it with --force.")
 
-    plan = {"settings": settings.to_dict(), "n_events": n_events, "seed": seed, "chunk": chunk, "versions": versions()}
+    plan = {"settings": settings.to_dict(), "seed": seed, "chunk": chunk, "versions": versions()}
     parts = out.with_name(out.name + ".parts")
     _claim(parts, plan)
     sizes = [min(chunk, n_events - first) for first in range(0, n_events, chunk)]
     paths = [parts / f"part-{number:05d}.npz" for number in range(len(sizes))]
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    missing = [number for number, path in enumerate(paths) if not (path.exists() and len(_load(path).features) == sizes[number])]
     if progress is not None:
         progress(sum(sizes) - sum(sizes[number] for number in missing))
     for number in _work(settings, seed, [(number, sizes[number], paths[number]) for number in missing], jobs):
@@ -89,6 +89,7 @@ def simulate_dijets(
         **describe(out, round_mantissa(events)),
         "command": command(settings, n_events, seed, out.name),
         **plan,
+        "n_events": n_events,
         "n_generated": n_generated,
         "acceptance": round(n_events / n_generated, 4),
         "cross_section_pb": float(f"{np.mean([part.cross_section for part in chunks]):.4g}"),

@@ -218,6 +218,26 @@ def test_events_do_not_depend_on_the_number_of_processes(undisturbed, tmp_path):
     assert undisturbed == run(tmp_path / "events.h5", jobs=2)
 
 
+def test_a_stopped_run_may_end_with_fewer_events(undisturbed, tmp_path, monkeypatch):
+    """Stopped after two of three chunks, then asked for one and a half."""
+    import adtoolkit.simulate.run as module
+
+    original = module.simulate_chunk
+
+    def dies(settings, seed, number, n_events):
+        if number == 2:
+            raise KeyboardInterrupt
+        return original(settings, seed, number, n_events)
+
+    monkeypatch.setattr(module, "simulate_chunk", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "few.h5")
+    run(tmp_path / "few.h5", n_events=30)
+    (tmp_path / "many.h5").write_bytes(undisturbed)
+
+    np.testing.assert_array_equal(read_events(tmp_path / "few.h5"), read_events(tmp_path / "many.h5")[:30])
+
+
 def test_more_events_begin_with_the_fewer(undisturbed, tmp_path):
     """30 events are the first 30 of 60."""
     run(tmp_path / "few.h5", n_events=30)
@@ -264,7 +284,7 @@ def test_parts_of_another_run_are_refused(pythia, tmp_path):
     (tmp_path / "events.h5.parts").mkdir()
     (tmp_path / "events.h5.parts" / "plan.json").write_text('{"seed": 4}')
 
-    with pytest.raises(ConfigError, match=r"settings, n_events, seed.*remove the folder"):
+    with pytest.raises(ConfigError, match=r"settings, seed, chunk.*remove the folder"):
         run(out)
 
 
