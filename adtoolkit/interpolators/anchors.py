@@ -21,7 +21,12 @@ class KnowsMassRange(Protocol):
 
 @dataclass(frozen=True)
 class Anchors:
-    """Attributes: ``lo`` and ``hi``, masses below and above the window."""
+    """Two masses, below and above the window.
+
+    Example:
+        >>> round(Anchors(3.2, 3.8).share(3.5), 6)
+        0.5
+    """
 
     lo: float
     hi: float

@@ -36,6 +36,10 @@ class TrainingPlan:
 
     Raises:
         ConfigError: if the numbers contradict each other.
+
+    Example:
+        >>> TrainingPlan(steps=4500).size(100_000)
+        (2048, 48, 4500)
     """
 
     steps: int = 0
