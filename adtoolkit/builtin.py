@@ -123,7 +123,7 @@ def _scorers() -> list[Component]:
             kind="scorer",
             name="cwola",
             target="adtoolkit.scorers.baselines:Cwola",
-            config="adtoolkit.scorers.config:ClassifierConfig",
+            config="adtoolkit.scorers.config:CwolaConfig",
             summary="a classifier of the window's events against the sideband's",
             cite="arXiv:1805.02664",
             needs=frozenset({Cap.WINDOW}),
