@@ -47,7 +47,7 @@ class Scored:
 
     @property
     def folds(self) -> int:
-        return self.test_score.shape[1]
+        return int(self.test_score.shape[1])
 
     def inside(self, sample: Sample) -> NDArray[np.bool_]:
         """[N] which events lie in the window (all, where there is none)."""

@@ -93,7 +93,8 @@ class Sample:
 
     def __getitem__(self, index: Any) -> Self:
         """The events chosen by a mask, slice or index array."""
-        return type(self)(**{f.name: None if (v := getattr(self, f.name)) is None else v[index] for f in fields(self)})
+        chosen: dict[str, Any] = {f.name: None if (v := getattr(self, f.name)) is None else v[index] for f in fields(self)}
+        return type(self)(**chosen)
 
     @property
     def cond(self) -> Array:
