@@ -51,12 +51,13 @@ class MlpEnsemble:
         """[N, D] -> [N] mean probability of the positive class."""
         out = np.empty(len(x))
         inputs = torch.as_tensor(np.array(x, np.float32))
+        wide = torch.float32 if self.mean.device.type == "mps" else torch.float64  # mps has no doubles
         for lo in range(0, len(x), _CHUNK):
             chunk = (inputs[lo : lo + _CHUNK].to(self.mean.device) - self.mean) / self.scale
-            total = torch.zeros(len(chunk), dtype=torch.float64, device=chunk.device)
+            total = torch.zeros(len(chunk), dtype=wide, device=chunk.device)
             # One network at a time: a batched product may round differently for another number of events.
             for p in range(len(self.parameters[0])):
-                total += _forward(chunk[None], _pairs([t[p : p + 1] for t in self.parameters]))[0].double().sigmoid()
+                total += _forward(chunk[None], _pairs([t[p : p + 1] for t in self.parameters]))[0].to(wide).sigmoid()
             out[lo : lo + _CHUNK] = (total / len(self.parameters[0])).cpu().numpy()
         return out
 
@@ -113,7 +114,7 @@ def fit_mlp(
     val, train = split[:, :n_val].to(device), split[:, n_val:].to(device)
     sizes = [inputs.shape[1], *[config.hidden] * config.layers, 1]
     parameters = [p.to(device).requires_grad_() for p in _start(sizes, config.members, generator)]
-    optimiser = torch.optim.Adam(parameters, lr=config.rate, fused=True)
+    optimiser = torch.optim.Adam(parameters, lr=config.rate, fused=torch.device(device).type != "mps")
     rows = torch.arange(config.members, device=device)[:, None]
 
     def loss(index: Tensor) -> Tensor:

@@ -175,6 +175,25 @@ def test_network_averages_its_best_epochs_of_every_member():
     assert {len(p) for p in net.parameters} == {12}
 
 
+def test_network_takes_the_epoch_of_lowest_validation_loss_itself_not_its_neighbour():
+    """Stopping right after that epoch gives the same network."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 4))
+    y = (x[:, 0] + 2 * rng.normal(size=120) > 0).astype(float)
+
+    def fit(epochs):
+        losses = []
+        options = config("mlp", members=1, epochs=epochs, best_epochs=1, batch=16, rate=1e-2)
+        return fit_mlp(x, y, np.ones(120), options, np.random.default_rng(1), log=lambda _, loss: losses.append(loss)), losses
+
+    long, losses = fit(30)
+    best = int(np.argmin(losses))
+    short, _ = fit(best + 1)
+
+    assert 0 < best < 29
+    np.testing.assert_array_equal(long.predict(x), short.predict(x))
+
+
 def test_mass_is_an_input_only_on_request():
     s, b = Sample(np.zeros((200, 1)), np.full(200, 3.6)), Sample(np.zeros((200, 1)), np.full(200, 3.4))
     blind = contrast(s, b, config("hgb"), RunContext())
