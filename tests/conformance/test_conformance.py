@@ -8,7 +8,7 @@ import pytest
 
 from adtoolkit.registry import default_registry
 from adtoolkit.testing import parametrize_with_checks
-from adtoolkit.testing.checks import all_checks, checks_for
+from adtoolkit.testing.checks import all_checks, checks_for, run_checks
 from adtoolkit.testing.pytest_support import BoundCheck
 
 _COMPONENTS = [registered.component for registered in default_registry().components()]
@@ -57,3 +57,12 @@ def test_checks_have_distinct_names_within_a_kind() -> None:
 def test_every_check_says_what_it_claims() -> None:
     """The docstring of a check is what a failure says."""
     assert [check.name for check in all_checks() if not check.claim.endswith(".")] == []
+
+
+def test_network_classifier_conforms() -> None:
+    """The ``smoke`` preset trains trees; the other classifier of the scorers keeps the same promises."""
+    cathode = default_registry().get("scorer", "cathode").component
+
+    failed = [result for result in run_checks(cathode, classifier="mlp") if result.outcome == "fail"]
+
+    assert failed == []
