@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from adtoolkit.interfaces import Model
-from adtoolkit.nn import chunk_size, load_tensors, ode, save_tensors, to_numpy, to_tensor, torch_device
+from adtoolkit.nn import chunk_size, isolated_rng, load_tensors, ode, save_tensors, to_numpy, to_tensor, torch_device
 from adtoolkit.nn.cfm import Velocity
 from adtoolkit.types import Array
 from adtoolkit_sigma.network import BlendContext, Embedding, VelocityNetwork
@@ -91,7 +91,8 @@ class SigmaModel(Model):
     def load(cls, directory: Path, device: str) -> Self:
         meta = json.loads((directory / "model.json").read_text(encoding="utf-8"))
         lo, hi = meta["mass_range"]
-        network = build((lo, hi), meta["network"])
+        with isolated_rng(0):  # the initial weights are overwritten
+            network = build((lo, hi), meta["network"])
         network.load_state_dict(load_tensors(directory / "network.safetensors"))
         return cls(network.to(torch_device(device)), meta["network"], (lo, hi), Integration(meta["solver"], meta["steps"]))
 
