@@ -65,7 +65,7 @@ def main_script() -> None:
         folder.mkdir(parents=True)
         while True:
             pid = start(folder, arguments)
-            deadline = time.monotonic() + rng.uniform(0.02, 0.35) * takes
+            deadline = time.monotonic() + rng.uniform(0.02, 0.9) * takes
             done, status = 0, 0
             while not done and time.monotonic() < deadline:
                 time.sleep(0.005)
