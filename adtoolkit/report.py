@@ -47,6 +47,8 @@ def print_result(result: RunResult, console: Console, device: str) -> None:
     console.print()
     events = ", ".join(f"{what} {n:,}" for what, n in result.events.items() if n or "signal" in what)
     console.print(f"[dim]events[/]  {events}", highlight=False)
+    if told := result.manifest.get("scorer"):
+        console.print(f"[dim]scorer[/]  {', '.join(f'{name} {value:.4g}' for name, value in told.items())} (mean over folds)", highlight=False)
     times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.times.items())
     console.print(f"[dim]times[/]   {times} on {device}", highlight=False)
     for note in result.notes:

@@ -173,7 +173,6 @@ class Run:
         entries += score_entries
 
         metrics, skipped = self._timed("metrics", lambda: self._metrics(scored, context))
-        metrics |= {f"{config.scorer.name}-{name}": value for name, value in summary.items()}
         self.folder.update(stages=[str(e.path.relative_to(self.store.root)) for e in entries])
         pictures = self._timed("pictures", lambda: self._write(scored, metrics))
         self.times["total"] = round(time.perf_counter() - started, 3)
@@ -185,6 +184,7 @@ class Run:
             reused=sum(e.reused for e in entries),
             events=counts,
             times=self.times,
+            scorer=summary,
             skipped=skipped,
             notes=self.notes,
         )

@@ -84,5 +84,6 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "times": dict(result.times),
         "skipped": dict(result.skipped),
         "notes": list(result.notes),
+        "scorer": result.manifest.get("scorer"),
         "trainings": result.manifest.get("trainings"),
     }
