@@ -45,14 +45,16 @@ def print_result(result: RunResult, console: Console, device: str) -> None:
         table.add_row(name, "-", f"skipped: {why}")
     console.print(table)
     console.print()
-    events = ", ".join(f"{what} {n:,}" for what, n in result.events.items() if n or "signal" in what)
-    console.print(f"[dim]events[/]  {events}", highlight=False)
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(style="dim")
+    lines.add_column()
+    lines.add_row("events", ", ".join(f"{what} {n:,}" for what, n in result.events.items() if n or "signal" in what))
     if told := result.manifest.get("scorer"):
-        console.print(f"[dim]scorer[/]  {', '.join(f'{name} {value:.4g}' for name, value in told.items())} (mean over folds)", highlight=False)
-    times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.times.items())
-    console.print(f"[dim]times[/]   {times} on {device}", highlight=False)
+        lines.add_row("scorer", ", ".join(f"{name} {value:.4g}" for name, value in told.items()) + " (mean over folds)")
+    lines.add_row("times", ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.times.items()) + f" on {device}")
     for note in result.notes:
-        console.print(f"[yellow]note[/]    {note}", highlight=False)
+        lines.add_row("[yellow]note[/]", note)
+    console.print(lines, highlight=False)
     console.print(f"[dim]run[/]     {result.run}", highlight=False, soft_wrap=True)
     if result.pictures:
         console.print(f"[dim]plots[/]   {', '.join(p.name for p in result.pictures)}", highlight=False, soft_wrap=True)

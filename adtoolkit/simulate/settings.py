@@ -44,7 +44,7 @@ class DijetSettings:
     width_wprime: float = 80.0
     three_prong: bool = False
     energy: float = 13000.0
-    pthat_min: float = 1050.0
+    pthat_min: float = 1075.0
     eta_max: float = 2.5
     radius: float = 1.0
     jet_pt_min: float = 1200.0
