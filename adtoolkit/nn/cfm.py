@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: A velocity field: time [] or [B], place [B, D], conditions [B, C] -> velocity [B, D].
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-_GOLDEN = 0.6180339887498949
+_GOLDEN = 2654435769  # the golden ratio's fraction in units of 2^-32
 
 
 def stratified_times(n: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
@@ -25,8 +25,9 @@ def stratified_times(n: int, generator: torch.Generator, device: torch.device | 
     independent draws, and neighbours in the batch get unrelated times, so that sorted events do no harm.
     """
     shift = torch.rand((), generator=generator, device=device, dtype=torch.float32)
-    steps = torch.arange(n, device=device, dtype=torch.float32).mul_(_GOLDEN)
-    return steps.add_(shift).remainder_(1.0)
+    # in integers: n times an irrational number has no digits left in float32 once n is large
+    steps = torch.arange(n, device=device, dtype=torch.int64).mul_(_GOLDEN).bitwise_and_(0xFFFFFFFF)
+    return steps.to(torch.float32).mul_(2.0**-32).add_(shift).remainder_(1.0)
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
