@@ -22,7 +22,8 @@ class Background:
         model: What the interpolator made of the fitted model.
         mass: p(m) in the window.
         drawn: Template shared by all scorers and metrics of a run; None if the model cannot sample.
-        conditions: [K, C] observed further conditions that `sample` draws from, or None.
+        conditions: [K, 1+C] conditions of observed events, where there are more than m: `sample` then draws whole rows of
+            them, since the further ones depend on m; None where m is the only one.
     """
 
     model: Any
@@ -42,10 +43,13 @@ class Background:
         return self.drawn
 
     def sample(self, n: int, rng: np.random.Generator) -> Sample:
-        """n fresh events: m from p(m), x from p(x | m)."""
-        m = self.mass.sample(n, rng)
-        context = None if self.conditions is None else rng.choice(self.conditions, n)
-        events = Sample(np.zeros((n, 0), np.float32), m, context)
+        """n fresh events: conditions from p(m) or the observed ones, x from p(x | conditions)."""
+        empty = np.zeros((n, 0), np.float32)
+        if self.conditions is None:
+            events = Sample(empty, self.mass.sample(n, rng))
+        else:
+            rows = rng.choice(self.conditions, n)
+            events = Sample(empty, rows[:, 0], rows[:, 1:])
         return replace(events, x=self._as(CanSample).sample(events.cond, rng))
 
     def sample_like(self, events: Sample, k: int, rng: np.random.Generator) -> Array:

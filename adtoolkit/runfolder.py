@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from adtoolkit.events import Event
 from adtoolkit.store import disk_errors, write_atomic
@@ -21,6 +23,10 @@ from adtoolkit.store import disk_errors, write_atomic
 def folder_name(data: str, window: str, parts: tuple[str, ...], seed: int, digest: str) -> Path:
     """``<data>-<window>/<estimator>+<interpolator>+<scorer>-s<seed>-<6 hex of the configuration's digest>``."""
     return Path(f"{data}-{window}" if window else data) / f"{'+'.join(parts)}-s{seed}-{digest[:6]}"
+
+
+#: What tells of a run; set aside while it is repeated, so that a repetition that comes to nothing loses nothing.
+RECORDS: Final = ("manifest.json", "metrics.json", "events.jsonl", "error.txt")
 
 
 @dataclass
@@ -35,19 +41,50 @@ class RunFolder:
     path: Path
     manifest: dict[str, Any] = field(default_factory=dict)
 
-    def open(self, config: str, about: Mapping[str, Any]) -> None:
-        """Make the folder and write the first manifest.
+    @contextmanager
+    def opened(self, config: str, about: Mapping[str, Any], tell: Callable[[Event], None]) -> Iterator[None]:
+        """Make the folder and write the first manifest; nobody else writes to it meanwhile.
+
+        The record of an earlier run of the same configuration is moved to ``previous/`` until this one has ended.
 
         Raises:
             CacheError: if it cannot be written; nothing has been trained by then.
         """
+        from filelock import FileLock, Timeout
+
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.path / "config.toml", config)
-            (self.path / "events.jsonl").write_text("")
-        (self.path / "error.txt").unlink(missing_ok=True)
-        self.manifest = {"status": "running", "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, **provenance()}
-        self.update()
+            lock = FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                tell(Event("note", "run", text=f"Another process writes the same run, {self.path}; waiting for it."))
+                lock.acquire()
+        try:
+            with disk_errors(self.path):
+                self._move(self.path, self.previous)
+                write_atomic(self.path / "config.toml", config)
+                (self.path / "events.jsonl").write_text("")
+            self.manifest = {"status": "running", "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, **provenance()}
+            self.update()
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def previous(self) -> Path:
+        return self.path / "previous"
+
+    @staticmethod
+    def _move(source: Path, target: Path) -> None:
+        """Carry the record of a run that ended well; that of any other is overwritten by the next."""
+        manifest = source / "manifest.json"
+        if not manifest.exists() or json.loads(manifest.read_text()).get("status") != "done":
+            return
+        target.mkdir(exist_ok=True)
+        for name in RECORDS:
+            if (source / name).exists():
+                (source / name).replace(target / name)
 
     def update(self, **values: Any) -> None:
         """Add to the manifest."""
@@ -60,11 +97,29 @@ class RunFolder:
         with disk_errors(self.path), (self.path / "events.jsonl").open("a") as file:
             file.write(json.dumps({"time": round(time.time(), 3), **asdict(event)}, default=str) + "\n")
 
+    def done(self) -> None:
+        """The run ended well; the record of the one before is not needed any more."""
+        self.update(status="done")
+        (self.path / "error.txt").unlink(missing_ok=True)
+        shutil.rmtree(self.previous, ignore_errors=True)
+
+    def refused(self, error: BaseException) -> None:
+        """The run was refused before it made anything: what an earlier one left stands again."""
+        if (self.previous / "manifest.json").exists():
+            self._move(self.previous, self.path)
+            shutil.rmtree(self.previous, ignore_errors=True)
+        else:
+            self.failed(error, "refused")
+
     def failed(self, error: BaseException, status: str = "failed") -> None:
         """Record why a run ended; itself never raises, so that the reason is not hidden."""
+        self.failed_in_part("".join(traceback.format_exception(error)), f"{type(error).__name__}: {error}", status)
+
+    def failed_in_part(self, trace: str, reason: str, status: str = "failed") -> None:
+        """The same where there is no exception any more."""
         try:
-            write_atomic(self.path / "error.txt", "".join(traceback.format_exception(error)))
-            self.update(status=status, error=f"{type(error).__name__}: {error}")
+            write_atomic(self.path / "error.txt", trace)
+            self.update(status=status, error=reason)
         except Exception:  # noqa: BLE001  # the disk may be the very thing that failed
             return
 

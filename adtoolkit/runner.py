@@ -1,8 +1,7 @@
-"""One run: data -> split -> preprocess -> fit -> bind -> template -> score by folds -> metrics, pictures, folder."""
+"""One run: prepare -> fit -> bind -> template -> score by folds -> metrics, pictures, folder."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,21 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adtoolkit import stages
-from adtoolkit.arrays import write_arrays
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext, silent
-from adtoolkit.errors import AdtoolError, DataError, RunError
+from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign
-from adtoolkit.mass import fit_mass
 from adtoolkit.plugin import Region
-from adtoolkit.preprocess import Preprocess
+from adtoolkit.preparation import Prepared, prepare, template_size
+from adtoolkit.results import Results, write_scores
 from adtoolkit.runfolder import RunFolder, folder_name
 from adtoolkit.scored import Scored
-from adtoolkit.stages import Part, Pool, Workshop
-from adtoolkit.store import Entry, Overwrite, Store, write_atomic
-from adtoolkit.types import Dataset, Sample, Window
+from adtoolkit.stages import Pool, Workshop
+from adtoolkit.store import Entry, Overwrite, Store
+from adtoolkit.types import Sample
 
 if TYPE_CHECKING:
     from adtoolkit.mix import Plan
@@ -47,6 +45,7 @@ class RunResult:
         skipped: Metric -> why it could not be computed.
         notes: What a reader should know.
         pictures: Files drawn.
+        manifest: All that manifest.json says.
     """
 
     status: str
@@ -89,6 +88,8 @@ class Run:
         self.folder = RunFolder(Path(c.run.out) / folder_name(c.data.name, window, self.parts, c.seed, c.digest))
         self.notes: list[str] = []
         self.times: dict[str, float] = {}
+        self.heard: list[Event] = []
+        self.shop = Workshop(self.store, RunContext(seed=c.seed, device=self.device, tell=self._hear), self.overwrite)
 
     def execute(self) -> RunResult:
         """Do it all.
@@ -97,24 +98,35 @@ class Run:
             AdtoolError: exit code 2 if refused before any training, 1 if it failed later; the run folder says why.
         """
         started = time.perf_counter()
-        dataset = self._timed("data", self._load)
-        self.folder.open(self.config.to_toml(), {"device": self.device, "mix": self.plan.describe()})
-        try:
-            result = self._execute(dataset, started)
-        except KeyboardInterrupt as error:
-            self.folder.failed(error, "interrupted")
-            raise
-        except AdtoolError as error:
-            self.folder.failed(error)
-            raise RunError(error.message, error.fix) from error
-        except Exception as error:
-            self.folder.failed(error)
-            what = f"The run failed: {type(error).__name__}: {error}"
-            raise RunError(what, f"See {self.folder.path / 'error.txt'}, or run with --debug.") from error
-        return result
+        self._hear(Event("started", "data", self.config.data.name))
+        prepared = self._timed("data", lambda: prepare(self.config, self.plan, self.registry, self.device, self._hear))
+        self._hear(Event("finished", "data", self.config.data.name, {"seconds": self.times["data"]}))
+        about = {"device": self.device, "mix": self.plan.describe()}
+        with self.folder.opened(self.config.to_toml(), about, self._hear):
+            for event in self.heard:
+                self.folder.heard(event)
+            try:
+                return self._execute(prepared, started)
+            except KeyboardInterrupt as error:
+                self.folder.failed(error, "interrupted")
+                raise
+            except AdtoolError as error:
+                if not self.shop.made and error.exit_code == 2:
+                    self.folder.refused(error)
+                    raise
+                self.folder.failed(error)
+                raise RunError(error.message, error.fix) from error
+            except Exception as error:
+                self.folder.failed(error)
+                what = f"The run failed: {type(error).__name__}: {error}"
+                raise RunError(what, f"See {self.folder.path / 'error.txt'}, or run with --debug.") from error
 
     def _hear(self, event: Event) -> None:
-        self.folder.heard(event)
+        """Events before the folder is open are kept for it."""
+        if self.folder.manifest:
+            self.folder.heard(event)
+        else:
+            self.heard.append(event)
         if event.kind == "note" and event.text not in self.notes:
             self.notes.append(event.text)
         self.tell(event)
@@ -125,105 +137,85 @@ class Run:
         self.times[stage] = round(self.times.get(stage, 0.0) + time.perf_counter() - started, 3)
         return value
 
-    def _part(self, kind: Any) -> Part:
-        section = getattr(self.config, kind)
-        record = self.registry.get(kind, section.name).component
-        return Part(record, self.registry.load(record)(section.options))
-
-    def _load(self) -> Dataset:
-        """The events, checked against everything that can be checked before training."""
-        from adtoolkit.data.checks import check_window
-
-        self.tell(Event("started", "data", self.config.data.name))
-        started = time.perf_counter()
-        context = RunContext(seed=self.config.data_seed, scope=("data",), device=self.device, stage="data", tell=self.tell)
-        dataset: Dataset = self._part("data").instance.load(context)
-        if self.config.window is not None:
-            check_window(dataset, self.config.window)
-        if self.plan.region is Region.REFERENCE or Cap.REFERENCE in self.plan.scorer.needs:
-            dataset.region(Region.REFERENCE, None)
-        labelled = dataset.test.truth if dataset.test.truth is not None else np.zeros(0)
-        if Cap.TRUTH in self.plan.scorer.needs and not (labelled == 1).any():
-            raise DataError("There is no truth-labelled signal to train on.", "Leave some out of the data: --set data.n_signal=N")
-        blind = dataset.events.blind()
-        for kind in ("estimator", "interpolator", "scorer") if self.plan.estimates else ("scorer",):
-            self._part(kind).instance.check(blind, self.config.window)
-        self.tell(Event("finished", "data", self.config.data.name, {"seconds": time.perf_counter() - started}))
-        return dataset
-
-    def _execute(self, dataset: Dataset, started: float) -> RunResult:
-        config, plan, window = self.config, self.plan, self.config.window
-        context = RunContext(seed=config.seed, device=self.device, tell=self._hear)
-        shop = Workshop(self.store, context, self.overwrite)
-        region = plan.region or Region.ALL
-        fitted_on = dataset.region(Region.REFERENCE if region is Region.REFERENCE else Region.ALL, window)
-        prep = Preprocess.fit(fitted_on)
-        counts = count_events(dataset, window) | dict(dataset.counts)
-        clipped = prep.clipped(dataset.events.x) + prep.clipped(dataset.test.x)
-        counts["clipped to the feature range"] = clipped
-
+    def _execute(self, prepared: Prepared, started: float) -> RunResult:
+        counts = dict(prepared.counts)
         background: Background | None = None
         entries: list[Entry] = []
         given: Mapping[str, Any] = {"estimator": None}
-        if plan.estimates:
-            background, entries, given = self._background(dataset, prep, shop, counts)
-        pool = self._pool(dataset, prep, background)
-        folds = config.scorer.folds if self._part("scorer").instance.trains else 1
-        scored, summary, score_entries = self._timed("score", lambda: self._score(pool, background, shop, folds, given, dataset, prep))
+        if self.plan.estimates:
+            background, entries, given = self._background(prepared, counts)
+        folds = self.config.scorer.folds if prepared.parts["scorer"].instance.trains else 1
+        pool = self._pool(prepared, background, folds)
+        scored, summary, score_entries = self._timed("score", lambda: self._score(prepared, pool, background, folds, given))
         entries += score_entries
 
-        metrics, skipped = self._timed("metrics", lambda: self._metrics(scored, context))
-        self.folder.update(stages=[str(e.path.relative_to(self.store.root)) for e in entries])
-        pictures = self._timed("pictures", lambda: self._write(scored, metrics))
+        write_scores(self.folder.path, scored)
+        results = Results(self.folder.path)
+        self._hear(Event("started", "metrics"))
+        context = replace(self.shop.context, scope=("metric",), stage="metrics", workdir=self.folder.path)
+        self._timed("metrics", lambda: results.measure(prepared.metrics, scored, context))
+        self._timed("pictures", lambda: results.draw(scored))
+        self._hear(Event("finished", "metrics", values={"seconds": self.times["metrics"]}))
         self.times["total"] = round(time.perf_counter() - started, 3)
-        trainings = sum(e.meta["stage"] == "fit" and not e.reused for e in entries)
         self.folder.update(
-            status="done",
-            trainings=trainings,
+            trainings=sum(e.meta["stage"] == "fit" and not e.reused for e in entries),
             scorer_trainings=sum(e.meta["stage"] == "score" and not e.reused for e in entries),
             reused=sum(e.reused for e in entries),
+            stages=[str(e.path.relative_to(self.store.root)) for e in entries],
             events=counts,
             times=self.times,
             scorer=summary,
-            skipped=skipped,
+            skipped=results.skipped,
             notes=self.notes,
         )
+        if results.failures:
+            name, trace = next(iter(results.failures.items()))
+            self.folder.failed_in_part(trace, results.skipped[name])
+            raise RunError(f"'{name}' {results.skipped[name]}", f"Scores and the other metrics are in {self.folder.path}.")
+        self.folder.done()
         return RunResult(
-            "done", self.folder.path, metrics, counts, self.times, skipped, tuple(self.notes), tuple(pictures), self.folder.manifest
+            "done",
+            self.folder.path,
+            results.metrics,
+            counts,
+            self.times,
+            results.skipped,
+            tuple(self.notes),
+            tuple(results.pictures),
+            self.folder.manifest,
         )
 
-    def _background(
-        self, dataset: Dataset, prep: Preprocess, shop: Workshop, counts: dict[str, int]
-    ) -> tuple[Background, list[Entry], Mapping[str, Any]]:
-        config, plan, window = self.config, self.plan, self.config.window
-        estimator, interpolator = self._part("estimator"), self._part("interpolator")
-        region = plan.region or Region.ALL
-        train_on = prep.apply(dataset.region(region, window))
+    def _background(self, prepared: Prepared, counts: dict[str, int]) -> tuple[Background, list[Entry], Mapping[str, Any]]:
+        config, window, dataset = self.config, self.config.window, prepared.dataset
+        estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
+        region = self.plan.region or Region.ALL
+        train_on = prepared.prep.apply(dataset.region(region, window))
         depends = window if region is Region.SIDEBAND else None
-        entry, model, key = self._timed("fit", lambda: stages.fit_model(shop, estimator, train_on, depends))
-        bound = interpolator.instance.bind(model, window, replace(shop.context, scope=("interpolator", interpolator.record.name)))
-        mass = fit_mass(config.mass, dataset.events.m, window)
-        background = Background(bound, mass, conditions=dataset.events.context)
-        given = {"fit": key, "interpolator": interpolator.identity, "prep": prep.digest}
+        entry, model, made = self._timed("fit", lambda: stages.fit_model(self.shop, estimator, train_on, depends))
+        scope = ("interpolator", interpolator.record.name)
+        bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder.path))
+        inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]
+        background = Background(bound, prepared.mass, conditions=None if inside.context is None else inside.cond)
+        given: Mapping[str, Any] = {
+            "fit": made,
+            "interpolator": interpolator.identity,
+            "prep": prepared.prep.digest,
+            "mass": config.mass.model_dump(),
+            "masses": dataset.events.blind().digest,
+            "window": window and [window.lo, window.hi],
+        }
         entries = [entry]
-        if Cap.SAMPLE in plan.background:
-            inside = dataset.events.m if window is None else dataset.events.m[window.contains(dataset.events.m)]
-            n = round(config.template.oversample * len(inside))
-            mass_key = {
-                "config": config.mass.model_dump(),
-                "events": dataset.events.blind().digest,
-                "window": window and [window.lo, window.hi],
-            }
-            drawn, template = self._timed("template", lambda: stages.draw_template(shop, interpolator, background, n, given, mass_key))
+        if Cap.SAMPLE in self.plan.background:
+            n, features = template_size(config, dataset), len(dataset.features)
+            drawn, template = self._timed("template", lambda: stages.draw_template(self.shop, interpolator, background, n, features, given))
             counts["template"] = len(template)
             counts["dropped: template draws not finite"] = int(drawn.meta["not_finite"])
-            background, given = replace(background, drawn=template), {**given, "template": mass_key, "n": n}
+            background, given = replace(background, drawn=template), {**given, "template": drawn.digest}
             entries.append(drawn)
         return background, entries, given
 
-    def _pool(self, dataset: Dataset, prep: Preprocess, background: Background | None) -> Pool:
-        window = self.config.window
-        folds = self.config.scorer.folds if self._part("scorer").instance.trains else 1
+    def _pool(self, prepared: Prepared, background: Background | None, folds: int) -> Pool:
+        window, dataset, prep = self.config.window, prepared.dataset, prepared.prep
         rng = RunContext(seed=self.config.data_seed, scope=("folds",)).rng
 
         def inside(sample: Sample) -> Sample:
@@ -244,28 +236,22 @@ class Run:
         )
 
     def _score(
-        self,
-        pool: Pool,
-        background: Background | None,
-        shop: Workshop,
-        folds: int,
-        given: Mapping[str, Any],
-        dataset: Dataset,
-        prep: Preprocess,
+        self, prepared: Prepared, pool: Pool, background: Background | None, folds: int, given: Mapping[str, Any]
     ) -> tuple[Scored, dict[str, float], list[Entry]]:
-        scorer = self._part("scorer")
+        dataset = prepared.dataset
         score = np.full(len(pool.events), np.nan, np.float32)
         test_score = np.full((len(pool.test), folds), np.nan, np.float32)
         template_score = np.full(len(pool.template_fold), np.nan, np.float32)
         summaries, entries = [], []
         for k in range(folds):
-            done = stages.score_fold(shop, scorer, pool, background, k, folds, given)
+            done = stages.score_fold(self.shop, prepared.parts["scorer"], pool, background, k, folds, given)
             score[pool.fold == k] = done.events
             test_score[:, k] = done.test
             template_score[pool.template_fold == k] = done.template
             summaries.append(done.summary)
             entries.append(done.entry)
-        summary = {name: float(np.mean([s[name] for s in summaries])) for name in summaries[0]}
+        names = list(dict.fromkeys(name for summary in summaries for name in summary))
+        summary = {name: float(np.mean([s[name] for s in summaries if name in s])) for name in names}
         scored = Scored(
             events=replace(pool.events, x=dataset.events.x),
             score=score,
@@ -274,65 +260,10 @@ class Run:
             test_score=test_score,
             features=dataset.features,
             window=pool.window,
-            template=None if pool.template is None else prep.undo(pool.template),
+            template=None if pool.template is None else prepared.prep.undo(pool.template),
             template_score=None if pool.template is None else template_score,
             template_fold=None if pool.template is None else pool.template_fold,
             mass=dataset.mass,
             unit=dataset.unit,
         )
         return scored, summary, entries
-
-    def _metrics(self, scored: Scored, context: RunContext) -> tuple[dict[str, float], dict[str, str]]:
-        has = {"truth"} if scored.events.truth is not None else set()
-        has |= {"template"} if scored.template is not None else set()
-        metrics: dict[str, float] = {}
-        skipped: dict[str, str] = {}
-        for name in self.config.metrics.names:
-            record = self.registry.get("metric", name).component
-            metric = self.registry.load(record)(self.config.metrics.values[name])
-            if missing := set(metric.needs) - has:
-                skipped[name] = f"needs {', '.join(sorted(missing))}"
-                continue
-            metrics |= metric.compute(scored, replace(context, scope=("metric", name), stage="metrics"))
-        return {name: round(float(value), 6) for name, value in metrics.items() if np.isfinite(value)}, skipped
-
-    def _write(self, scored: Scored, metrics: Mapping[str, float]) -> list[Path]:
-        from adtoolkit.plots import draw_all
-
-        folder = self.folder.path
-        write_arrays(
-            folder / "scores.h5",
-            {
-                "events/m": scored.events.m,
-                "events/score": scored.score,
-                "events/fold": scored.fold,
-                "events/truth": scored.events.truth,
-                "test/m": scored.test.m,
-                "test/score": scored.test_score,
-                "test/truth": scored.test.truth,
-                "template/m": None if scored.template is None else scored.template.m,
-                "template/score": scored.template_score,
-                "template/fold": scored.template_fold,
-            },
-        )
-        if scored.template is not None:
-            write_arrays(folder / "background.h5", {"x": scored.template.x, "m": scored.template.m}, features=list(scored.features))
-        write_atomic(folder / "metrics.json", json.dumps(metrics, indent=1))
-        return draw_all(scored, metrics, folder)
-
-
-def count_events(dataset: Dataset, window: Window | None) -> dict[str, int]:
-    """How many events there are of each kind."""
-    events = dataset.events
-    inside = np.ones(len(events), bool) if window is None else window.contains(events.m)
-    counts = {"data": len(events), "data in window": int(inside.sum())}
-    if events.truth is not None:
-        counts |= {"signal in data": int((events.truth == 1).sum()), "signal in window": int((events.truth[inside] == 1).sum())}
-    test = dataset.test
-    if test.truth is not None and len(test):
-        kept = np.ones(len(test), bool) if window is None else window.contains(test.m)
-        counts["test signal in window"] = int((test.truth[kept] == 1).sum())
-        counts["test background in window"] = int((test.truth[kept] == 0).sum())
-    if dataset.reference is not None:
-        counts["reference"] = len(dataset.reference)
-    return counts

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from adtoolkit.errors import RunError
 from adtoolkit.folds import train_val
 from adtoolkit.interfaces import Model, ScorerData
 from adtoolkit.plugin import Component
-from adtoolkit.store import Entry, Overwrite, Store, key_of
+from adtoolkit.store import Entry, Overwrite, Store, key_of, write_atomic
 from adtoolkit.types import Array, Labels, Sample, Window
 
 #: Raise when the runner itself gives other numbers from the same configuration.
@@ -42,13 +43,16 @@ class Part:
     @property
     def identity(self) -> dict[str, Any]:
         """What of it decides the numbers."""
-        return {"name": self.record.name, "version": self.record.cache_version, "config": self.instance.config.model_dump(mode="json")}
+        record = self.record
+        config = self.instance.config.model_dump(mode="json")
+        return {"name": record.name, "target": record.target, "version": record.cache_version, "config": config}
 
     @property
     def source(self) -> str:
-        """sha256 of the file that holds the component; a change without a new ``cache_version`` is pointed out."""
+        """sha256 of the files beside the component's; a change without a new ``cache_version`` is pointed out."""
         module = importlib.import_module(self.record.target.partition(":")[0])
-        return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()[:16]
+        files = sorted(Path(str(module.__file__)).parent.glob("*.py"))
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Workshop:
     store: Store
     context: RunContext
     overwrite: Mapping[str, Overwrite]
+    made: list[str] = field(default_factory=list)  # stages begun, so that a refusal before the first is told apart
 
     def stage(self, stage: str, key: Mapping[str, Any], make: Any, label: str, parts: tuple[Part, ...]) -> Entry:
         """Look a stage up or make it, and tell."""
@@ -67,7 +72,9 @@ class Workshop:
         source = {part.record.name: part.source for part in parts}
 
         def announced(folder: Path, work: Path) -> Mapping[str, Any]:
+            self.made.append(stage)
             tell(Event("started", stage, label))
+            _clear_if_stale(work, source)
             return {**(make(folder, work) or {}), "source": source}
 
         entry = self.store.get(stage, key_of(key), announced, describe=key, overwrite=self.overwrite.get(stage, "only-missing"))
@@ -79,6 +86,16 @@ class Workshop:
             tell(Event("note", stage, label, text=text))
         tell(Event("reused" if entry.reused else "finished", stage, label, {"seconds": entry.seconds}))
         return entry
+
+
+def _clear_if_stale(work: Path, source: Mapping[str, str]) -> None:
+    """Drop the checkpoints of an interrupted try if the code has changed since: old weights must not meet a new loss."""
+    stamp, text = work / "source.json", json.dumps(source, sort_keys=True)
+    if stamp.exists() and stamp.read_text() == text:
+        return
+    for path in work.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_atomic(stamp, text)
 
 
 def fit_model(shop: Workshop, estimator: Part, train_on: Sample, window: Window | None) -> tuple[Entry, Model, Mapping[str, Any]]:
@@ -108,22 +125,24 @@ def fit_model(shop: Workshop, estimator: Part, train_on: Sample, window: Window 
         return {"class": class_path(model), "events": len(train_on)}
 
     entry = shop.stage("fit", key, make, estimator.record.name, (estimator,))
-    return entry, load_model(entry, context.device), key
+    return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
 
 
 def draw_template(
-    shop: Workshop, interpolator: Part, background: Background, n: int, given: Mapping[str, Any], mass: Mapping[str, Any]
+    shop: Workshop, interpolator: Part, background: Background, n: int, features: int, given: Mapping[str, Any]
 ) -> tuple[Entry, Sample]:
     """Draw n events of the bound background, or reuse them. Draws that are not finite are dropped and counted.
 
     The streams of masses and noise depend on the seed alone: interpolators of one model are compared at equal noise.
     """
     context = replace(shop.context, scope=("template",), stage="template")
-    key = {"given": given, "interpolator": interpolator.identity, "mass": mass, "n": n, "seed": context.seed}
+    key = {"pipeline": PIPELINE_VERSION, "given": given, "n": n, "seed": context.seed}
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         del work
         drawn = background.sample(n, context.rng("draw"))
+        if drawn.x.shape != (n, features):
+            raise RunError(f"The background gave draws of shape {drawn.x.shape} where {(n, features)} was asked for.", "See: adtool check")
         good = np.isfinite(drawn.x).all(1)
         if good.mean() < 0.9:
             what = f"{n - good.sum():,} of {n:,} drawn events are not finite."
@@ -181,7 +200,9 @@ def score_fold(
     context = replace(shop.context, scope=("scorer", scorer.record.name, f"fold{k}"), stage="score")
     single = folds == 1
     truth = Cap.TRUTH in scorer.record.needs
+    held_test = pool.test_fold.tobytes() if truth else b""  # spread by truth, so it has no place in a blind scorer's key
     key = {
+        "pipeline": PIPELINE_VERSION,
         "given": given,
         "scorer": scorer.identity,
         "events": pool.events.digest if truth else pool.events.blind().digest,
@@ -189,7 +210,7 @@ def score_fold(
         "reference": pool.reference.digest if pool.reference is not None and Cap.REFERENCE in scorer.record.needs else None,
         "window": None if pool.window is None else [pool.window.lo, pool.window.hi],
         "fold": [k, folds],
-        "assignment": hashlib.sha256(pool.fold.tobytes() + pool.test_fold.tobytes() + pool.template_fold.tobytes()).hexdigest(),
+        "assignment": hashlib.sha256(pool.fold.tobytes() + held_test + pool.template_fold.tobytes()).hexdigest(),
         "seed": context.seed,
         "device": context.device,
     }
@@ -199,20 +220,12 @@ def score_fold(
         if bg is not None and bg.drawn is not None and not single:
             bg = replace(bg, drawn=bg.drawn[pool.template_fold != k])
         fitted = scorer.instance.fit(pool.training(k, scorer.record, single), bg, replace(context, workdir=work))
-        held = pool.events[pool.fold == k].blind()
-        test = fitted.score(pool.test.blind()).astype(np.float32)
+        held = {"events": pool.events[pool.fold == k], "test": pool.test, "template": pool.events[:0]}
+        if pool.template is not None:
+            held["template"] = pool.template[pool.template_fold == k]
+        scores = {name: _checked(fitted.score(sample.blind()), len(sample), scorer.record.name) for name, sample in held.items()}
         if truth and not single:
-            test = np.where(pool.test_fold == k, test, np.nan).astype(np.float32)
-        template = pool.template[pool.template_fold == k] if pool.template is not None else None
-        scores = {
-            "events": fitted.score(held),
-            "test": test,
-            "template": fitted.score(template) if template is not None else np.zeros(0, np.float32),
-        }
-        bad = sum(int((~np.isfinite(values)).sum()) for name, values in scores.items() if name != "test" or not truth)
-        if bad:
-            what = f"The scorer '{scorer.record.name}' gave {bad:,} scores that are not finite."
-            raise RunError(what, f"Try: adtool check {scorer.record.name}")
+            scores["test"] = np.where(pool.test_fold == k, scores["test"], np.nan).astype(np.float32)
         write_arrays(folder / "scores.h5", scores)
         (folder / "summary.json").write_text(json.dumps({name: float(value) for name, value in fitted.summary().items()}))
         (folder / "scorer").mkdir()
@@ -224,6 +237,15 @@ def score_fold(
     arrays = read_arrays(entry.path / "scores.h5")
     summary = json.loads((entry.path / "summary.json").read_text())
     return FoldScores(arrays["events"], arrays["test"], arrays["template"], summary, entry)
+
+
+def _checked(scores: Array, n: int, name: str) -> Array:
+    """Scores as they must be, before anything malformed is kept."""
+    if np.shape(scores) != (n,):
+        raise RunError(f"The scorer '{name}' gave scores of shape {np.shape(scores)} for {n:,} events.", f"Try: adtool check {name}")
+    if bad := int((~np.isfinite(scores)).sum()):
+        raise RunError(f"The scorer '{name}' gave {bad:,} scores that are not finite.", f"Try: adtool check {name}")
+    return np.asarray(scores, np.float32)
 
 
 def class_path(model: Model) -> str:

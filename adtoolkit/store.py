@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 Overwrite = Literal["only-missing", "always", "only-cache"]
 
 
-_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EIO, errno.EFBIG})
+#: Faults of the disk itself; inside a component's own code nothing else is ours to explain.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
@@ -47,22 +48,24 @@ def default_root() -> Path:
 
 
 @contextmanager
-def disk_errors(what: Path) -> Iterator[None]:
+def disk_errors(what: Path, only: frozenset[int] | None = None) -> Iterator[None]:
     """Turn what the operating system says about a folder into one clear line.
 
+    Args:
+        what: The folder.
+        only: Error numbers to explain; all by default.
+
     Raises:
-        CacheError: when the disk is full, the folder read-only, or a file in the way.
+        CacheError: when the disk is full, the folder read-only, a file in the way, and the like.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK:
+        if only is not None and error.errno not in only:
             raise
         reason = error.strerror or str(error)
-        raise CacheError(
-            f"Cannot write to {what}: {reason}.",
-            "Free some space or choose another folder: --out DIR, and ADTOOLKIT_CACHE=DIR for the cache.",
-        ) from error
+        fix = "Free some space or choose another folder: --out DIR, and ADTOOLKIT_CACHE=DIR for the cache."
+        raise CacheError(f"Cannot write to {what}: {reason}.", fix) from error
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -96,13 +99,15 @@ class Entry:
         path: The folder.
         reused: Found rather than made.
         seconds: What it took to make; of an interrupted stage, what the last try took.
-        notes: What happened to the cache on the way (an entry that had been tampered with).
+        digest: sha256 of the payload: keys of what follows from it name this, not how it was made.
         meta: What its maker recorded.
+        notes: What happened to the cache on the way (an entry that had been tampered with).
     """
 
     path: Path
     reused: bool
     seconds: float
+    digest: str
     meta: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
@@ -117,16 +122,24 @@ class Store:
         return self.root / stage / key
 
     def lookup(self, stage: str, key: str) -> Entry | None:
-        """The completed entry, or None if it is missing or does not match its checksums."""
+        """The completed entry, or None if it is missing or does not match its checksums.
+
+        Raises:
+            CacheError: if it is there but cannot be read.
+        """
         folder = self.path(stage, key)
         try:
             done = json.loads((folder / "DONE").read_text())
             if done["sha256"] != _checksums(folder):
                 return None
             meta = json.loads((folder / "meta.json").read_text())
-        except (OSError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
-        return Entry(folder, True, float(meta.get("seconds", 0.0)), meta)
+        except OSError as error:
+            what = f"The cache entry {folder} cannot be read: {error.strerror}."
+            raise CacheError(what, "Choose another cache: ADTOOLKIT_CACHE=DIR") from error
+        payload = {name: digest for name, digest in done["sha256"].items() if name != "meta.json"}
+        return Entry(folder, True, float(meta.get("seconds", 0.0)), key_of(payload), meta)
 
     def get(
         self,
@@ -158,41 +171,45 @@ class Store:
         from filelock import FileLock
 
         folder = self.path(stage, key)
-        work = folder.with_name(f"{key}.work")
+        work, partial = folder.with_name(f"{key}.work"), folder.with_name(f"{key}.part")
         with disk_errors(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f"{key}.lock"))
-        with disk_errors(self.root):
+            lock = FileLock(folder.with_name(f"{key}.lock"))
             lock.acquire()
         try:
             if overwrite != "always" and (entry := self.lookup(stage, key)):
                 return entry
             with disk_errors(self.root):
-                notes = self._set_aside(folder, overwrite)
-                if overwrite == "always":
-                    shutil.rmtree(work, ignore_errors=True)
-                work.mkdir(exist_ok=True)
-                partial = folder.with_name(f"{key}.part")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
+                work.mkdir(exist_ok=True)
             started = time.perf_counter()
-            with disk_errors(self.root):
+            with disk_errors(self.root, _FULL):
                 meta = dict(make(partial, work) or {})
             meta |= {"stage": stage, "key": key, "seconds": round(time.perf_counter() - started, 3), "made_from": dict(describe or {})}
+            notes: tuple[str, ...] = ()
             with disk_errors(self.root):
                 write_atomic(partial / "meta.json", json.dumps(meta, indent=1, default=str))
                 write_atomic(partial / "DONE", json.dumps({"sha256": _checksums(partial)}, indent=1))
-                partial.rename(folder)
+                if folder.exists():
+                    if overwrite != "always":
+                        notes = (f"The cache entry {stage}/{key} did not match its checksums and was computed again.",)
+                    self._swap(folder, partial)
+                else:
+                    partial.rename(folder)
                 shutil.rmtree(work, ignore_errors=True)
-            return Entry(folder, False, meta["seconds"], meta, notes)
+            made = self.lookup(stage, key)
+            if made is None:
+                what = f"The cache entry {folder} vanished or changed while it was written."
+                raise CacheError(what, "Give each user a cache of their own.")
+            return replace(made, reused=False, notes=notes)
         finally:
             lock.release()
 
-    def _set_aside(self, folder: Path, overwrite: Overwrite) -> tuple[str, ...]:
-        """Make room where an unusable entry stands; the lock is held, so nobody else is using it."""
-        if not folder.exists():
-            return ()
-        shutil.rmtree(folder)
-        if overwrite == "always":
-            return ()
-        return (f"The cache entry {folder.parent.name}/{folder.name} did not match its checksums and was computed again.",)
+    def _swap(self, folder: Path, partial: Path) -> None:
+        """Replace an entry by its successor, which is complete by now: what was there is lost only when there is better."""
+        old = folder.with_name(f"{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)

@@ -185,6 +185,9 @@ REFUSED = {
     "window with few events": (["--window", "4.8", "4.9"], "100"),
     "sideband empty on one side": (["--window", "2.4", "2.8"], "sideband"),
     "device that is not there": (["--device", "mps"], "device"),
+    "mass model that cannot be fitted": (["--set", "mass.name=sideband-fit", "--set", "mass.sqrt_s=4"], "sqrt(s)"),
+    "tiny template": (["--set", "template.oversample=0.01"], "template.oversample"),
+    "nothing in the cache": (["--overwrite", "only-cache", "--seed", "77"], "not in the cache"),
     "unknown metric": (["--set", "metrics.names=auk"], "auc"),
     "anchors outside the data": (["--set", "interpolator.margin=3"], "anchor"),
 }
@@ -201,13 +204,22 @@ def test_bad_input_is_one_line_and_exit_code_2_before_training(cache, tmp_path, 
     assert {p for p in cache.rglob("*") if p.is_file()} == before
 
 
-def test_unwritable_output_is_refused_before_training(cache, tmp_path):
+@pytest.mark.parametrize("out", ["file/runs", "/proc/nope", "x" * 300])
+def test_unwritable_output_is_refused_before_training(cache, tmp_path, out):
     (tmp_path / "file").write_text("in the way")
-    done = adtool(*TOY, "--out", tmp_path / "file" / "runs")
+    done = adtool(*TOY, "--out", tmp_path / out)
 
     assert done.exit_code == 2
     assert "Cannot write to" in done.stderr
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_an_unwritable_cache_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setenv("ADTOOLKIT_CACHE", "/dev/null/cache")
+    done = adtool(*TOY, "--out", tmp_path)
+
+    assert done.exit_code == 2
+    assert "Cannot write to /dev/null/cache" in done.stderr
 
 
 def test_a_failure_during_a_run_is_recorded_with_exit_code_1(cache, tmp_path, monkeypatch):
@@ -244,3 +256,55 @@ def test_an_interrupted_run_ends_with_130_and_says_so(tmp_path):
     assert said.decode().strip().splitlines()[-1] == "interrupted."
     (manifest,) = tmp_path.glob("runs/*/*/manifest.json")
     assert json.loads(manifest.read_text())["status"] == "interrupted"
+
+
+def test_a_metric_that_fails_loses_only_itself(cache, tmp_path, monkeypatch):
+    from adtoolkit.metrics.ranking import Auc
+
+    monkeypatch.setattr(Auc, "compute", lambda *_: 1 / 0)
+    done = adtool(*TOY, "--seed", 1, "--out", tmp_path)
+    (run,) = tmp_path.glob("*/*")
+
+    assert done.exit_code == 1
+    assert "sic@1e-1" in json.loads((run / "metrics.json").read_text())
+    assert (run / "scores.h5").exists()
+
+
+def test_a_repetition_that_is_refused_leaves_the_finished_run_as_it_was(base, tmp_path, monkeypatch):
+    shutil.copytree(Path(base["run"]).parent.parent, tmp_path / "runs")
+    run = tmp_path / "runs" / Path(base["run"]).relative_to(Path(base["run"]).parent.parent)
+    before = {name: (run / name).read_bytes() for name in ("manifest.json", "metrics.json", "events.jsonl")}
+    monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "empty"))
+    done = adtool("run", "--config", run / "config.toml", "--out", tmp_path / "runs", "--overwrite", "only-cache")
+
+    assert done.exit_code == 2
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert not (run / "error.txt").exists()
+
+
+def test_after_a_forced_fit_no_other_mix_reuses_what_came_from_the_old_model(tmp_path, monkeypatch):
+    """Keys of templates and scores name the content of the model, not the recipe."""
+    from adtoolkit_sigma.estimator import Sigma
+
+    monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))
+    few = ["--set", "estimator.steps=20", "--set", "metrics.names=auc"]
+
+    def search(*more):
+        done = adtool(*TOY, *few, "--out", tmp_path / "runs", "--json", *more)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout.splitlines()[-1])
+
+    old = search("--interpolator", "linear")
+    fit = Sigma.fit
+
+    def other(self, train, val, ctx):
+        from dataclasses import replace
+
+        return fit(self, train, val, replace(ctx, seed=99))
+
+    monkeypatch.setattr(Sigma, "fit", other)
+    search("--interpolator", "context", "--force", "fit")
+    new = search("--interpolator", "linear")
+
+    assert new["trainings"] == 0
+    assert new["metrics"]["auc"] != old["metrics"]["auc"]

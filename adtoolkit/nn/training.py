@@ -134,9 +134,15 @@ class _Loop:
             "train_loss": [],
             "val_loss": [],
         }
-        shapes = [(k, tuple(v.shape)) for k, v in model.state_dict().items()]
-        identity = hashlib.sha256(json.dumps([asdict(plan), self.seed, len(events), len(val), shapes]).encode()).hexdigest()
-        self.checkpoint = Checkpoint(ctx.workdir / f"{name}.ckpt", plan.checkpoint_seconds, identity, self.device)
+        self.checkpoint = Checkpoint(ctx.workdir / f"{name}.ckpt", plan.checkpoint_seconds, self._identity(), self.device)
+
+    def _identity(self) -> str:
+        """sha256 of all that the training starts from: plan, seed, first weights, events. A resumed call makes them again."""
+        sha = hashlib.sha256(json.dumps([asdict(self.plan), self.seed]).encode())
+        for tensor in (*self.model.state_dict().values(), self.events.x, self.events.cond, self.val.x, self.val.cond):
+            sha.update(str(tuple(tensor.shape)).encode())
+            sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return sha.hexdigest()
 
     def run(self) -> TrainingReport:
         self._restore()

@@ -1,0 +1,85 @@
+"""What a run makes of its scores: metrics, tables of events, pictures."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adtoolkit.arrays import write_arrays
+from adtoolkit.context import RunContext
+from adtoolkit.scored import Scored
+from adtoolkit.store import write_atomic
+
+
+class Results:
+    """Collects numbers and files; a metric or picture that fails loses only itself.
+
+    Attributes:
+        metrics: Flat names to numbers.
+        skipped: Metric -> why it has none.
+        pictures: Files drawn.
+        failures: Tracebacks of what failed, by name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.metrics: dict[str, float] = {}
+        self.skipped: dict[str, str] = {}
+        self.pictures: list[Path] = []
+        self.failures: dict[str, str] = {}
+
+    def measure(self, metrics: Mapping[str, Any], scored: Scored, context: RunContext) -> None:
+        """Compute each metric that can be computed. Eight digits are kept."""
+        has = {"truth"} if scored.events.truth is not None else set()
+        has |= {"template"} if scored.template is not None else set()
+        for name, metric in metrics.items():
+            if missing := set(metric.needs) - has:
+                self.skipped[name] = f"needs {', '.join(sorted(missing))}"
+                continue
+            values = self._guarded(name, lambda m=metric, n=name: m.compute(scored, context.child(n)))  # type: ignore[misc]
+            for key, value in (values or {}).items():
+                if key in self.metrics:
+                    context.note(f"Two metrics give '{key}'; that of '{name}' is kept.")
+                if np.isfinite(value):
+                    self.metrics[key] = float(f"{value:.8g}")
+        write_atomic(self.folder / "metrics.json", json.dumps(self.metrics, indent=1))
+
+    def draw(self, scored: Scored) -> None:
+        """Draw the pictures."""
+        from adtoolkit.plots import draw_all
+
+        self.pictures = list(self._guarded("pictures", lambda: draw_all(scored, self.metrics, self.folder)) or [])
+
+    def _guarded(self, name: str, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001  # hours of training do not end because a metric fails
+            self.skipped[name] = f"failed: {type(error).__name__}: {error}"
+            self.failures[name] = "".join(traceback.format_exception(error))
+            return None
+
+
+def write_scores(folder: Path, scored: Scored) -> None:
+    """scores.h5, and background.h5 where there is a template."""
+    write_arrays(
+        folder / "scores.h5",
+        {
+            "events/m": scored.events.m,
+            "events/score": scored.score,
+            "events/fold": scored.fold,
+            "events/truth": scored.events.truth,
+            "test/m": scored.test.m,
+            "test/score": scored.test_score,
+            "test/truth": scored.test.truth,
+            "template/m": None if scored.template is None else scored.template.m,
+            "template/score": scored.template_score,
+            "template/fold": scored.template_fold,
+        },
+    )
+    if scored.template is not None:
+        write_arrays(folder / "background.h5", {"x": scored.template.x, "m": scored.template.m}, features=list(scored.features))
