@@ -18,7 +18,7 @@ from adtoolkit.errors import DataError, RunError
 from adtoolkit.interfaces import Context
 from adtoolkit.nn.checkpoint import Checkpoint
 from adtoolkit.nn.plan import TrainingPlan
-from adtoolkit.nn.tools import generator, isolated_rng, seed_from, to_tensor, torch_device
+from adtoolkit.nn.tools import cpu_threads, generator, isolated_rng, seed_from, to_tensor, torch_device
 from adtoolkit.types import Sample
 
 __all__ = ["Loss", "TrainingPlan", "TrainingReport", "train"]
@@ -107,7 +107,8 @@ def train(
     device = torch_device(ctx.device)
     events, held_out = _Events.of(train, device, "training"), _Events.of(val, device, "validation")
     loop = _Loop(model.to(device), loss, events, held_out, plan, ctx, name)
-    return loop.run()
+    with cpu_threads(loop.batch * sum(p.numel() for p in loop.parameters)):
+        return loop.run()
 
 
 class _Loop:

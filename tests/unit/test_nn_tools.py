@@ -8,6 +8,7 @@ import torch
 
 from adtoolkit.errors import CacheError, DeviceError
 from adtoolkit.nn import chunk_size, generator, isolated_rng, load_tensors, save_tensors, to_numpy, to_tensor, torch_device
+from adtoolkit.nn.tools import cpu_threads
 
 
 def test_generators_follow_their_seed():
@@ -40,6 +41,23 @@ def test_devices_that_are_not_there_are_refused():
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="only: cpu"):
             torch_device("cuda")
+
+
+def test_small_steps_get_one_thread_and_the_number_is_put_back():
+    """The number of threads follows the work, never exceeds what there was, and survives an error."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    seen = []
+    for work in (1e3, 1.5e8, 4.5e8, 1e12):
+        with cpu_threads(work):
+            seen.append(torch.get_num_threads())
+    with pytest.raises(ValueError, match="stop"), cpu_threads(1):
+        raise ValueError("stop")
+    after = torch.get_num_threads()
+    torch.set_num_threads(before)
+
+    assert seen == [1, 1, 2, 2]
+    assert after == 2
 
 
 def test_tensors_are_copies_and_come_back():
