@@ -53,15 +53,16 @@ def evaluate(search: Search, config: SigmaConfig, seed: int, args: argparse.Name
         out = {"seed": seed, "training": clock.read(), "methods": {}}
     for method in args.methods:
         background = INTERPOLATORS[method]().bind(model, WINDOW, ctx)
-        rows = []
-        for k in range(args.draws if method == args.methods[0] else args.other_draws):
-            rng = np.random.default_rng([seed, k])
-            masses = rng.choice(search.window.m, args.oversample * len(search.window))
-            clock = Clock()
-            z = background.sample(masses[:, None], rng)
-            rows.append({"draw": k, "sampling": clock.read(), **judge(search, z, rng, args.members)})
-            print(seed, method, rows[-1], flush=True)
-        out["methods"][method] = rows
+        first = method == args.methods[0]
+        for oversample in args.oversample if first else args.oversample[-1:]:
+            rows = out["methods"].setdefault(f"{method}, {oversample}x", [])
+            for k in range(args.draws if first else args.other_draws):
+                rng = np.random.default_rng([seed, k])
+                masses = rng.choice(search.window.m, oversample * len(search.window))
+                clock = Clock()
+                z = background.sample(masses[:, None], rng)
+                rows.append({"draw": k, "sampling": clock.read(), **judge(search, z, rng, args.members)})
+                print(seed, method, oversample, rows[-1], flush=True)
     return out
 
 
@@ -79,9 +80,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Shared with the other benchmarks of SIGMA."""
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--methods", nargs="+", default=["context", "linear", "displacement", "v-data"], choices=list(INTERPOLATORS))
-    parser.add_argument("--draws", type=int, default=4, help="templates per seed, of the first method")
-    parser.add_argument("--other-draws", type=int, default=2, help="templates per seed, of every other method")
-    parser.add_argument("--oversample", type=int, default=3, help="template events per data event")
+    parser.add_argument("--draws", type=int, default=2, help="templates per seed, of the first method")
+    parser.add_argument("--other-draws", type=int, default=1, help="templates per seed, of every other method")
+    parser.add_argument(
+        "--oversample",
+        type=int,
+        nargs="+",
+        default=[3, 10],
+        help="template events per data event; all for the first method, the last for others",
+    )
     parser.add_argument("--members", type=int, default=5, help="classifiers per fold; 0: closure only")
     parser.add_argument("--features", type=int, default=5, help="4 leaves delta R out")
     parser.add_argument("--preset", default="default")

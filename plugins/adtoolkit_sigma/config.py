@@ -57,7 +57,7 @@ class SigmaConfig(ComponentConfig):
     mass_frequencies: int = Field(9, ge=1, le=16, description="octaves of the mass embedding")
     time_frequencies: int = Field(3, ge=1, le=16, description="harmonics of the time embedding")
     sigma_min: float = Field(1e-3, gt=0, lt=1, description="width of the path at the data")
-    steps: int = Field(8000, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
+    steps: int = Field(7000, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
     epochs: int = Field(0, ge=0, description="passes over the events, instead of steps")
     batch: int = Field(1024, ge=1, description="events per step")
     lr: float = Field(2e-3, gt=0, description="highest learning rate")
