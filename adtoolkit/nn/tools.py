@@ -53,13 +53,19 @@ def isolated_rng(seed: int, device: torch.device | str = "cpu") -> Iterator[None
 
     The state of the default generator is put back on leaving, so that nobody else's random numbers depend on it.
     """
-    kind = torch.device(device).type
-    accelerators = [] if kind == "cpu" else [torch.device(device).index or 0]
-    with torch.random.fork_rng(devices=accelerators, device_type="cuda" if kind == "cpu" else kind):
+    where = torch.device(device)
+    on_mps = torch.mps.get_rng_state() if where.type == "mps" else None
+    with torch.random.fork_rng(devices=[where.index or 0] if where.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
-        if kind != "cpu":
-            torch.get_device_module(kind).manual_seed(seed)
-        yield
+        if where.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif where.type == "mps":
+            torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if on_mps is not None:
+                torch.mps.set_rng_state(on_mps)
 
 
 @contextmanager
