@@ -77,7 +77,8 @@ class Workshop:
             _clear_if_stale(work, source)
             return {**(make(folder, work) or {}), "source": source}
 
-        entry = self.store.get(stage, key_of(key), announced, describe=key, overwrite=self.overwrite.get(stage, "only-missing"))
+        strategy = self.overwrite.get(stage, "only-missing")
+        entry = self.store.get(stage, key_of(key), announced, describe=key, overwrite=strategy, waiting=self.context.note)
         for note in entry.notes:
             tell(Event("note", stage, label, text=note))
         if entry.reused and entry.meta.get("source") != source:

@@ -149,6 +149,7 @@ class Store:
         *,
         describe: Mapping[str, Any] | None = None,
         overwrite: Overwrite = "only-missing",
+        waiting: Callable[[str], None] | None = None,
     ) -> Entry:
         """The entry of this key, made if it is not there.
 
@@ -157,6 +158,7 @@ class Store:
             key: From `key_of`.
             make: Called with an empty folder for the payload and a folder for checkpoints; may return what to record.
             describe: What the key stands for; kept in ``meta.json`` for people.
+            waiting: Told when another process is at work on this key, before waiting for it.
             overwrite: ``only-missing`` makes what is not there, ``always`` makes it again, ``only-cache`` refuses to make.
 
         Raises:
@@ -168,14 +170,19 @@ class Store:
             raise CacheError(
                 f"The stage '{stage}' ({key}) is not in the cache {self.root}.", "Let it be computed: --overwrite only-missing"
             )
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
         folder = self.path(stage, key)
         work, partial = folder.with_name(f"{key}.work"), folder.with_name(f"{key}.part")
         with disk_errors(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder.with_name(f"{key}.lock"))
-            lock.acquire()
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if waiting is not None:
+                    waiting(f"Another process is at work on the same stage '{stage}'; waiting for its result.")
+                lock.acquire()
         try:
             if overwrite != "always" and (entry := self.lookup(stage, key)):
                 return entry

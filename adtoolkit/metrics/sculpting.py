@@ -13,16 +13,13 @@ from adtoolkit.metrics.closure import equal_edges
 from adtoolkit.metrics.config import SculptingConfig
 from adtoolkit.metrics.selection import threshold, truth_is
 from adtoolkit.scored import Scored
-from adtoolkit.types import Mask
 
 
-def chi2_per_degree(index: NDArray[np.integer], selected: Mask, bins: int) -> float:
-    """Of the hypothesis that every bin keeps the same share: [N] bin of each event, [N] whether it is selected."""
-    everything = np.bincount(index, minlength=bins).astype(np.float64)
-    kept = np.bincount(index[selected], minlength=bins)
-    share = kept.sum() / everything.sum()
+def chi2_per_degree(everything: NDArray[np.integer], kept: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Of the hypothesis that every bin keeps the same share: [B] events per bin, [..., B] of them selected -> [...]."""
+    share = kept.sum(-1, keepdims=True) / everything.sum()
     expected = everything * share
-    return float(((kept - expected) ** 2 / (expected * (1 - share))).sum() / (bins - 1))
+    return np.asarray(((kept - expected) ** 2 / (expected * (1 - share))).sum(-1) / (len(everything) - 1))
 
 
 class Sculpting(Metric[SculptingConfig]):
@@ -54,8 +51,9 @@ class Sculpting(Metric[SculptingConfig]):
         if not known:
             ctx.note("sculpting: truth is not known, so that a signal peak would count as sculpting.")
         index = np.searchsorted(edges[1:-1], m, "right")
-        bins = len(edges) - 1
-        value = chi2_per_degree(index, selected, bins)
+        everything, kept = (np.bincount(of, minlength=len(edges) - 1) for of in (index, index[selected]))
+        value = float(chi2_per_degree(everything, kept))
+        # counts per bin of a random selection of the same size: exact, without shuffling all events for each
         rng = ctx.rng("random selections")
-        trials = [chi2_per_degree(index, rng.permutation(selected), bins) for _ in range(self.config.trials)]
-        return {"sculpting-chi2": value, "sculpting-p": (1 + sum(t >= value for t in trials)) / (1 + len(trials))}
+        trials = chi2_per_degree(everything, rng.multivariate_hypergeometric(everything, int(kept.sum()), self.config.trials))
+        return {"sculpting-chi2": value, "sculpting-p": float(1 + (trials >= value).sum()) / (1 + len(trials))}
