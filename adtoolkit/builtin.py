@@ -160,14 +160,21 @@ def _scorers() -> list[Component]:
 
 
 def _metrics() -> list[Component]:
-    ranking, closure, sculpting = "adtoolkit.metrics.ranking", "adtoolkit.metrics.closure", "adtoolkit.metrics.sculpting"
+    home = "adtoolkit.metrics"
     rows = [
-        ("auc", f"{ranking}:Auc", "AucConfig", "area under the ROC curve", ""),
-        ("sic", f"{ranking}:Sic", "SicConfig", "significance improvement at fixed background efficiencies", "arXiv:2109.00546"),
-        ("max-sic", f"{ranking}:MaxSic", "MaxSicConfig", "largest significance improvement above a statistical floor", "arXiv:2109.00546"),
-        ("rejection", f"{ranking}:Rejection", "RejectionConfig", "background rejection at fixed signal efficiencies", ""),
-        ("closure", f"{closure}:Closure", "ClosureConfig", "whether template and true background can be told apart", ""),
-        ("sculpting", f"{sculpting}:Sculpting", "SculptingConfig", "whether a cut on the score shapes the mass of the background", ""),
+        ("auc", f"{home}.ranking:Auc", "AucConfig", "area under the ROC curve", ""),
+        ("sic", f"{home}.ranking:Sic", "SicConfig", "significance improvement at fixed background efficiencies", "arXiv:2109.00546"),
+        (
+            "max-sic",
+            f"{home}.ranking:MaxSic",
+            "MaxSicConfig",
+            "largest significance improvement above a floor",
+            "arXiv:2109.00546",
+        ),
+        ("rejection", f"{home}.ranking:Rejection", "RejectionConfig", "background rejection at fixed signal efficiencies", ""),
+        ("closure", f"{home}.closure:Closure", "ClosureConfig", "whether template and true background can be told apart", ""),
+        ("sculpting", f"{home}.sculpting:Sculpting", "SculptingConfig", "whether a cut shapes the mass of the background", ""),
+        ("excess", f"{home}.excess:Excess", "ExcessConfig", "counts that pass a cut, against the template's", "arXiv:2411.00085"),
     ]
     return [
         Component(kind="metric", name=name, target=target, config=f"adtoolkit.metrics.config:{config}", summary=summary, cite=cite)

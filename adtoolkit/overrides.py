@@ -135,8 +135,9 @@ def read(field: FieldInfo, value: Any) -> Any:
 def _readings(field: FieldInfo, text: str) -> Iterator[Any]:
     """What the text may mean, the likeliest first."""
     listed = any(get_origin(leaf) in _LISTS or leaf in _LISTS for leaf in leaves(field.annotation))
-    split = [part.strip() for part in text.strip("[]() ").split(",") if part.strip()]
-    if listed and ("," in text or text[:1] in {"[", "("}):
+    bracketed = text[:1] == "[" and text[-1:] == "]"  # parentheses may belong to a formula
+    split = [part.strip() for part in (text[1:-1] if bracketed else text).split(",") if part.strip()]
+    if listed and ("," in text or bracketed):
         yield [_toml(part) for part in split]
         yield split
     yield _toml(text)

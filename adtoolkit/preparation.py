@@ -77,6 +77,9 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
         tell(
             Event("note", "data", text="Event weights enter the training and the efficiencies, but not p(m), closure, sculpting and plots.")
         )
+    if plan.region is Region.ALL and not plan.interpolator.rules:
+        text = f"'{plan.interpolator.name}' evaluates in the window a model that has seen the window's events: a negative control."
+        tell(Event("note", "fit", text=text))
     n = template_size(config, dataset)
     if Cap.SAMPLE in plan.background and n < MIN_TEMPLATE:
         raise DataError(f"The template would have {n} events where {MIN_TEMPLATE} are needed.", "Raise --set template.oversample=VALUE")

@@ -50,7 +50,8 @@ def print_result(result: RunResult, console: Console, device: str) -> None:
     lines.add_column()
     lines.add_row("events", ", ".join(f"{what} {n:,}" for what, n in result.events.items() if n or "signal" in what))
     if told := result.manifest.get("scorer"):
-        lines.add_row("scorer", ", ".join(f"{name} {value:.4g}" for name, value in told.items()) + " (mean over folds)")
+        shown = (f"{name} {value:,.0f}" if abs(value) >= 100 else f"{name} {value:.4g}" for name, value in told.items())
+        lines.add_row("scorer", ", ".join(shown) + " (mean over folds)")
     lines.add_row("times", ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.times.items()) + f" on {device}")
     for note in result.notes:
         lines.add_row("[yellow]note[/]", note)

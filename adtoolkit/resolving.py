@@ -33,7 +33,7 @@ from adtoolkit.types import Window
 
 DEFAULT_DATA: Final = "dijets"
 DEFAULT_ESTIMATOR: Final = "sigma"
-DEFAULT_METRICS: Final = ("auc", "sic", "max-sic", "rejection", "closure", "sculpting")
+DEFAULT_METRICS: Final = ("auc", "sic", "max-sic", "rejection", "closure", "sculpting", "excess")
 
 log = logging.getLogger(__name__)
 

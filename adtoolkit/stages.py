@@ -22,7 +22,7 @@ from adtoolkit.arrays import read_arrays, sample_arrays, to_sample, write_arrays
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext
-from adtoolkit.errors import RunError
+from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.folds import train_val
 from adtoolkit.interfaces import Model, ScorerData
 from adtoolkit.plugin import Component
@@ -75,7 +75,14 @@ class Workshop:
             self.made.append(stage)
             tell(Event("started", stage, label))
             _clear_if_stale(work, source)
-            return {**(make(folder, work) or {}), "source": source}
+            try:
+                made = make(folder, work) or {}
+            except (AdtoolError, OSError, MemoryError):
+                raise
+            except Exception as error:
+                what = f"The stage '{stage}' of '{parts[0].record.name}' failed: {type(error).__name__}: {error}."
+                raise RunError(what, f"Try: adtool check {parts[0].record.name}") from error
+            return {**made, "source": source}
 
         strategy = self.overwrite.get(stage, "only-missing")
         entry = self.store.get(stage, key_of(key), announced, describe=key, overwrite=strategy, waiting=self.context.note)

@@ -64,7 +64,8 @@ def disk_errors(what: Path, only: frozenset[int] | None = None) -> Iterator[None
         if only is not None and error.errno not in only:
             raise
         reason = error.strerror or str(error)
-        fix = "Free some space or choose another folder: --out DIR, and ADTOOLKIT_CACHE=DIR for the cache."
+        space = "Free some space or choose" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Choose"
+        fix = f"{space} another folder: --out DIR, and ADTOOLKIT_CACHE=DIR for the cache."
         raise CacheError(f"Cannot write to {what}: {reason}.", fix) from error
 
 

@@ -240,6 +240,36 @@ def test_a_failure_during_a_run_is_recorded_with_exit_code_1(cache, tmp_path, mo
     assert "Traceback" in adtool(*TOY, "--seed", 1, "--out", tmp_path, "--debug").stderr
 
 
+def test_a_search_without_truth_tells_its_excess(cache, tmp_path):
+    rng = np.random.default_rng(0)
+    m = 2.5 + rng.exponential(0.6, 6000)
+    x = rng.normal(size=(6000, 2)) + 0.3 * m[:, None]
+    m[:150], x[:150] = rng.normal(3.5, 0.05, 150), rng.normal(2.5, 0.2, (150, 2))
+    keep = m < 5
+    np.savetxt(tmp_path / "t.csv", np.column_stack([m, x])[keep], delimiter=",", header="m,a,b", comments="")
+    table = ["--data", "table", "--set", f"data.path={tmp_path / 't.csv'}", "--set", "data.mass=m", "--set", "data.features=a,b"]
+    done = adtool("run", *table, "--preset", "smoke", "--window", 3.3, 3.7, "--out", tmp_path, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout.splitlines()[-1])
+
+    assert told["metrics"]["excess-z@1e-1"] > 3
+    assert told["metrics"]["observed@1e-1"] > told["metrics"]["expected@1e-1-hi"]
+    assert told["skipped"]["auc"] == "needs truth"
+
+
+def test_the_negative_control_says_so(base, tmp_path):
+    done = adtool(*TOY, "--seed", 1, "--interpolator", "v-data", "--out", tmp_path, "--json")
+
+    assert "negative control" in " ".join(json.loads(done.stdout.splitlines()[-1])["notes"])
+
+
+def test_contradictory_flags_are_refused(cache, tmp_path):
+    done = adtool(*TOY, "--force", "score", "--overwrite", "only-cache", "--out", tmp_path)
+
+    assert done.exit_code == 2
+    assert "give one of them" in done.stderr
+
+
 def test_an_interrupted_run_ends_with_130_and_says_so(tmp_path):
     command = [sys.executable, "-m", "adtoolkit", *TOY, "--set", "estimator.steps=100000", "--out", str(tmp_path / "runs")]
     process = subprocess.Popen(

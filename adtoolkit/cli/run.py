@@ -43,6 +43,8 @@ def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) 
     from adtoolkit.report import print_result
     from adtoolkit.runner import Run
 
+    if force and overwrite != "only-missing":
+        raise click.UsageError(f"--force {force} computes again what --overwrite {overwrite} decides otherwise: give one of them.")
     plan = request.plan
     device = resolve_device(request.config.run.device)
     strategies: dict[str, Overwrite] = dict.fromkeys(STAGES, overwrite)

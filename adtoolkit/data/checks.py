@@ -133,14 +133,21 @@ def check_features(x: NDArray[Any], m: NDArray[Any], features: Sequence[str], ma
     for i, name in enumerate(features):
         if np.ptp(x[:, i]) == 0:
             raise DataError(f"Feature '{name}' is constant: {x[0, i]:g} in all {len(x)} events.", "Leave it out.")
-        if name == mass or np.array_equal(x[:, i], m):
+        if name == mass or _is_image(x[:, i], m):
             raise DataError(f"Feature '{name}' is the mass '{mass}' itself.", "Leave it out: the mass is a condition, not a feature.")
         for j in range(i):
-            if np.array_equal(x[:, i], x[:, j]):
+            if _is_image(x[:, i], x[:, j]):
                 raise DataError(
-                    f"Features '{features[j]}' and '{name}' are duplicated columns: they are equal in all {len(x)} events.",
+                    f"Features '{features[j]}' and '{name}' are duplicated columns: equal in all {len(x)} events, up to scale and offset.",
                     "Leave one out.",
                 )
+
+
+def _is_image(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether one column is the other times a number plus a number."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return False
+    return abs(float(np.corrcoef(a.astype(np.float64), b.astype(np.float64))[0, 1])) > 1 - 1e-10
 
 
 def check_sample(sample: Sample, features: Sequence[str], mass: str) -> None:

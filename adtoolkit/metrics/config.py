@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -102,3 +102,15 @@ class SculptingConfig(ComponentConfig):
     at: float = Field(default=1e-2, gt=0.0, lt=1.0)
     bins: int = Field(default=50, ge=2)
     trials: PositiveInt = 200
+
+
+class ExcessConfig(ComponentConfig):
+    """Options of `adtoolkit.metrics.excess.Excess`.
+
+    Attributes:
+        at: Background efficiencies of the cuts.
+        least: Events that must be expected; with fewer a cut is left out.
+    """
+
+    at: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = (1e-1, 1e-2, 1e-3)
+    least: float = Field(default=1.0, gt=0.0)

@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from adtoolkit.metrics.selection import threshold, truth_is
+from adtoolkit.metrics.excess import cut_at
+from adtoolkit.metrics.selection import truth_is
 from adtoolkit.plots.style import BLACK, BLUE, GREY, RED, figure, legend, mass_label, tidy
 from adtoolkit.scored import Scored
-from adtoolkit.types import Mask
 
 #: Background efficiencies of the cuts, and how they are drawn.
 CUTS = ((1e-1, BLUE), (1e-2, RED))
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A cut on the score at a background efficiency that the template sets, fold by fold.
-
-    Attributes:
-        passed: [N] which events of the data pass.
-        expected: Background expected to pass in the window: eps times its data.
-        error: Statistical error of data and template on ``expected``.
-        observed: How many pass in the window.
-    """
-
-    passed: Mask
-    expected: float
-    error: float
-    observed: int
-
-
-def cut_at(scored: Scored, eps: float) -> Cut:
-    """Cut each fold at the score that a share ``eps`` of its held-out template exceeds (without a template: of its data in the window)."""
-    inside = scored.inside(scored.events)
-    passed = np.zeros(len(scored.events), bool)
-    for k in range(scored.folds):
-        own = scored.fold == k
-        if scored.template_score is not None and scored.template_fold is not None:
-            level = threshold(scored.template_score[scored.template_fold == k], eps)
-        else:
-            level = threshold(scored.score[own & inside], eps)
-        passed |= own & (scored.score > level)
-    expected = eps * float(inside.sum())
-    after = eps * len(scored.template) if scored.template is not None else np.inf
-    return Cut(passed, expected, float(np.sqrt(expected + expected**2 / max(after, 1.0))), int((passed & inside).sum()))
 
 
 def mass_edges(m: NDArray[np.floating], scored: Scored) -> NDArray[np.float64]:
@@ -79,7 +44,7 @@ def draw_mass(scored: Scored) -> Figure | None:
         ax.stairs(eps * everything, edges, color=colour, linewidth=1.0, linestyle="--")
         where = "in the window: " if scored.window is not None else ""
         against = (
-            f"{cut.expected:,.0f} ± {cut.error:,.0f} expected, {cut.observed:,} observed"
+            f"{cut.expected:,.0f} ± {cut.error:,.0f} (stat.) expected, {cut.observed:,} observed"
             if scored.template is not None
             else f"{cut.observed:,}"
         )

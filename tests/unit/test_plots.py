@@ -8,11 +8,12 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from adtoolkit.metrics.excess import cut_at
 from adtoolkit.metrics.selection import judge
 from adtoolkit.plots import draw_all
 from adtoolkit.plots.curves import draw_sic
 from adtoolkit.plots.features import draw_features
-from adtoolkit.plots.mass import cut_at, mass_edges
+from adtoolkit.plots.mass import mass_edges
 from adtoolkit.plots.style import clipped_edges, counted, figure, save
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample, Window

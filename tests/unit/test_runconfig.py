@@ -340,3 +340,23 @@ def test_setting_is_table_key_value(text: str, parts: tuple[str, str, str]) -> N
 def test_setting_that_reads_otherwise_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"Write --set table\.key=value"):
         parse_setting(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b,q=log(c)", ("a", "b", "q=log(c)")),
+        ("(a<3) and (b<5)", ("(a<3) and (b<5)",)),
+        ("abs(a)<3,(b<5)", ("abs(a)<3", "(b<5)")),
+        ('["a","q = log(b)"]', ("a", "q = log(b)")),
+        ("[a]", ("a",)),
+    ],
+)
+def test_parentheses_in_a_list_belong_to_its_members(text, expected):
+    from adtoolkit.data.config import TableConfig
+    from adtoolkit.overrides import Text, build
+    from adtoolkit.registry import default_registry
+
+    record = default_registry().get("data", "table").component
+    values = {"cuts": Text(text), "path": "x", "mass": "m", "features": ("a",)}
+    assert build(TableConfig, record, "default", values).cuts == expected

@@ -1,0 +1,104 @@
+"""Cut and count: how many events of the window pass a cut, against what the template lets expect. Needs no truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from adtoolkit.interfaces import Context, Metric
+from adtoolkit.metrics.config import ExcessConfig
+from adtoolkit.metrics.ranking import power
+from adtoolkit.metrics.selection import threshold
+from adtoolkit.scored import Scored
+from adtoolkit.types import Mask
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut on the score at a background efficiency that the template sets, fold by fold.
+
+    Attributes:
+        passed: [N] which events of the data pass.
+        expected: Background expected to pass in the window: eps times its data.
+        template_error: Statistical error of ``expected`` from the number of template events that pass.
+        observed: How many pass in the window.
+    """
+
+    passed: Mask
+    expected: float
+    template_error: float
+    observed: int
+
+    @property
+    def error(self) -> float:
+        """Statistical error of data and template on ``observed - expected`` where there is no signal."""
+        return float(np.hypot(np.sqrt(self.expected), self.template_error))
+
+    @property
+    def significance(self) -> float:
+        """Standard deviations of the excess (negative: of a deficit), for a Poisson count over an uncertain expectation.
+
+        Asymptotic formula of the profile likelihood with a Gaussian constraint (Li and Ma 1983; Cowan et al. 2012).
+        """
+        return significance(self.observed, self.expected, self.template_error)
+
+
+def significance(n: float, b: float, s: float) -> float:
+    """Of n events where b +- s are expected."""
+    if b <= 0:
+        return 0.0
+    if s <= 0:
+        z2 = 2 * ((n * np.log(n / b) if n else 0.0) - (n - b))
+    else:
+        v = s * s
+        first = n * np.log(n * (b + v) / (b * b + n * v)) if n else 0.0
+        z2 = 2 * (first - b * b / v * np.log1p(v * (n - b) / (b * (b + v))))
+    return float(np.sign(n - b) * np.sqrt(max(z2, 0.0)))
+
+
+def cut_at(scored: Scored, eps: float) -> Cut:
+    """Cut each fold at the score that a share ``eps`` of its held-out template exceeds (without a template: of its data in the window)."""
+    inside = scored.inside(scored.events)
+    passed = np.zeros(len(scored.events), bool)
+    for k in range(scored.folds):
+        own = scored.fold == k
+        if scored.template_score is not None and scored.template_fold is not None:
+            level = threshold(scored.template_score[scored.template_fold == k], eps)
+        else:
+            level = threshold(scored.score[own & inside], eps)
+        passed |= own & (scored.score > level)
+    expected = eps * float(inside.sum())
+    after = eps * len(scored.template) if scored.template is not None else np.inf
+    return Cut(passed, expected, float(expected / np.sqrt(max(after, 1.0))), int((passed & inside).sum()))
+
+
+class Excess(Metric[ExcessConfig]):
+    """Events of the window that pass a cut, and how many the template lets expect, at fixed background efficiencies.
+
+    The expectation is eps times the data in the window, so a signal that is not small raises it a little. All errors are
+    statistical: a template that differs from the background makes an excess too, which ``closure`` would show and a signal
+    would not. arXiv:2411.00085 estimates that systematic error; it is not in these numbers.
+
+    References:
+        Cut and count over windows without a fit: arXiv:2411.00085.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"template"})
+
+    def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
+        out: dict[str, float] = {}
+        for eps in self.config.at:
+            cut = cut_at(scored, eps)
+            if cut.expected < self.config.least:
+                ctx.note(f"excess@{power(eps)} left out: {cut.expected:.3g} events are expected, fewer than {self.config.least:g}.")
+                continue
+            name = power(eps)
+            out |= {f"observed@{name}": float(cut.observed), f"expected@{name}": cut.expected}
+            out |= {f"expected@{name}-lo": cut.expected - cut.error, f"expected@{name}-hi": cut.expected + cut.error}
+            out[f"excess-z@{name}"] = cut.significance
+        if out:
+            ctx.note("excess: statistical errors only; a template that differs from the background makes an excess too.")
+        return out

@@ -1,0 +1,98 @@
+"""Writes docs/explanation/benchmarks.md from benchmarks/results, so that no number in it is typed by hand.
+
+python benchmarks/tables.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "explanation" / "benchmarks.md"
+
+SEARCHES = {
+    "sigma_lhco": "SIGMA on LHC Olympics events, five features",
+    "sigma_lhco_4features": "SIGMA on LHC Olympics events, without ΔR",
+    "sigma_dijets": "SIGMA on simulated dijets",
+}
+
+
+def result(name: str) -> dict[str, Any] | None:
+    path = HERE / "results" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def with_band(value: Any) -> str:
+    """Median, and in brackets the 16 to 84 % band."""
+    median, low, high = value
+    digits = 3 if high < 1 else 1
+    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def search(name: str, title: str) -> Iterator[str]:
+    data = result(name)
+    if data is None:
+        return
+    rows = {method: values for method, values in data["summary"].items() if isinstance(values, dict)}
+    columns = list(next(iter(rows.values())))
+    settings, seeds = data["settings"], [run["seed"] for run in data["runs"]]
+    training = [run["training"]["cpu_s"] for run in data["runs"]]
+    yield f"## {title}\n"
+    yield f"{len(seeds)} seeds ({', '.join(map(str, seeds))}), {settings['draws']} templates each for `context`; median over seeds and"
+    yield "templates, and in brackets the 16 to 84 % band. `closure` is the AUC between template and true background in the window,"
+    yield "`sic@e` the significance improvement at background efficiency e. `3x` and `10x`: events of the template per event of the data."
+    yield f"One training, for all interpolators: {sorted(training)[len(training) // 2]:.0f} s of CPU on one core (median).\n"
+    yield f"| | {' | '.join(columns)} |"
+    yield f"|---|{'---|' * len(columns)}"
+    for method, values in rows.items():
+        yield f"| {method} | {' | '.join(with_band(values[column]) for column in columns)} |"
+    yield f"\n```console\n$ {data['command']}\n```\n"
+
+
+def simulation() -> Iterator[str]:
+    data = result("dijets_vs_lhco")
+    if data is None:
+        return
+    yield "## Simulated dijets against those of the LHC Olympics\n"
+    yield "Two-sample AUC of boosted trees on background events: 0.5 means that they cannot be told apart. Mean and standard deviation over"
+    yield "repetitions of the folds.\n"
+    yield "| | AUC |"
+    yield "|---|---|"
+    for key, value in data["background"].items():
+        if key.startswith("auc, "):
+            yield f"| {key.removeprefix('auc, ')} | {value[0]:.4f}{f' ± {value[1]:.4f}' if value[1] else ''} |"
+    mine, theirs = data["signal"]["share in the window"]
+    yield f"\nOf the signal {100 * mine:.1f} % lie in 3.3 to 3.7 TeV, in the LHC Olympics {100 * theirs:.1f} %."
+    rates = data["accepted events per second of CPU, one process"]
+    yield f"Speed: {rates['qcd']:.0f} accepted QCD and {rates['wprime']:.0f} signal events per second of CPU.\n"
+    yield f"```console\n$ {data['command']}\n```\n"
+
+
+def speed() -> Iterator[str]:
+    data = result("sigma_speed")
+    if data is None:
+        return
+    yield "## Speed of SIGMA\n"
+    yield "All in one process, side by side.\n"
+    yield f"```json\n{json.dumps({k: v for k, v in data.items() if k not in {'command', 'config'}}, indent=1)}\n```\n"
+    yield f"```console\n$ {data['command']}\n```\n"
+
+
+def page() -> str:
+    lines = [
+        "# Measured\n",
+        "Every number here is in `benchmarks/results`, with the command that made it. This page is written by",
+        "`python benchmarks/tables.py`, and a test compares the two.",
+        "The machine had two cores shared with other work; times are CPU seconds.\n",
+    ]
+    for name, title in SEARCHES.items():
+        lines += search(name, title)
+    lines += [*simulation(), *speed()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
