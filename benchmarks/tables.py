@@ -17,6 +17,7 @@ SEARCHES = {
     "sigma_lhco": "SIGMA on LHC Olympics events, five features",
     "sigma_lhco_4features": "SIGMA on LHC Olympics events, without ΔR",
     "sigma_dijets": "SIGMA on simulated dijets",
+    "sigma_dijets_16000": "SIGMA on simulated dijets, 16,000 steps instead of 7,000",
 }
 
 
