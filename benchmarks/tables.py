@@ -77,8 +77,16 @@ def speed() -> Iterator[str]:
     if data is None:
         return
     yield "## Speed of SIGMA\n"
-    yield "All in one process, side by side.\n"
-    yield f"```json\n{json.dumps({k: v for k, v in data.items() if k not in {'command', 'config'}}, indent=1)}\n```\n"
+    yield f"All in one process, side by side, on {data['device']}.\n"
+    yield "| | events per second | |"
+    yield "|---|---|---|"
+    for name, row in data["training"].items():
+        yield f"| training, {name} | {row['events_per_s']:,} | {row['parameters']:,} parameters, batches of {row['batch']:,} |"
+    for name, row in data["template"].items():
+        yield f"| template, {name} | {row['events_per_s']:,} | {row['evaluations']} evaluations of the field |"
+    windows = ", ".join(f"{n} in {row['cpu_s']:.0f} s" for n, row in data["windows from one training"].items())
+    yield f"\nOne training takes {data['one training']['cpu_s']:.0f} s of CPU; templates of {data['template']['midpoint']['events']:,} events"
+    yield f"for more windows follow from it: {windows}.\n"
     yield f"```console\n$ {data['command']}\n```\n"
 
 
