@@ -85,7 +85,8 @@ def speed() -> Iterator[str]:
     for name, row in data["template"].items():
         yield f"| template, {name} | {row['events_per_s']:,} | {row['evaluations']} evaluations of the field |"
     windows = ", ".join(f"{n} in {row['cpu_s']:.0f} s" for n, row in data["windows from one training"].items())
-    yield f"\nOne training takes {data['one training']['cpu_s']:.0f} s of CPU; templates of {data['template']['midpoint']['events']:,} events"
+    size = data["template"]["midpoint"]["events"]
+    yield f"\nOne training takes {data['one training']['cpu_s']:.0f} s of CPU; templates of {size:,} events"
     yield f"for more windows follow from it: {windows}.\n"
     yield f"```console\n$ {data['command']}\n```\n"
 
