@@ -168,6 +168,8 @@ def check_empty_and_nan_rejected(subject: Subject) -> None:
     """No events at all, or a NaN among the features, end in an AdtoolError or ValueError before any training."""
     if subject.component.kind == "scorer":
         must_learn(subject)
+    first_fit(subject)  # good events must do: what refuses everything refuses nothing
+    if subject.component.kind == "scorer":
         data = scorer_data(subject)
         background = background_of(subject, data)
         empty = replace(data, window=data.window[:0], labelled=data.labelled[:0] if data.labelled is not None else None)
