@@ -69,6 +69,7 @@ def write_scores(folder: Path, scored: Scored) -> None:
     write_arrays(
         folder / "scores.h5",
         {
+            "events/row": scored.events.row,
             "events/m": scored.events.m,
             "events/score": scored.score,
             "events/fold": scored.fold,

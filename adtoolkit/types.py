@@ -58,6 +58,7 @@ class Sample:
         context: [N, C] further conditions, or None.
         truth: [N] 1 = signal, 0 = background; None once blinded or where nobody knows.
         weight: [N] non-negative event weights, or None for ones.
+        row: [N] place in the file that the events came from, counted from 0, to join scores back to it; decides no number.
 
     Raises:
         DataError: if the lengths differ.
@@ -68,6 +69,7 @@ class Sample:
     context: Array | None = None
     truth: Labels | None = None
     weight: Array | None = None
+    row: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         for name, dtype, ndim in (
@@ -76,6 +78,7 @@ class Sample:
             ("context", np.float32, 2),
             ("truth", np.int8, 1),
             ("weight", np.float32, 1),
+            ("row", np.int64, 1),
         ):
             value = getattr(self, name)
             if value is None:
@@ -123,9 +126,11 @@ class Sample:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the content."""
+        """sha256 of the content, but for `row`."""
         sha = hashlib.sha256()
         for f in fields(self):
+            if f.name == "row":
+                continue
             value = getattr(self, f.name)
             sha.update(f.name.encode())
             if value is not None:

@@ -252,6 +252,8 @@ def test_a_search_without_truth_tells_its_excess(cache, tmp_path):
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout.splitlines()[-1])
 
+    with h5py.File(Path(told["run"]) / "scores.h5") as file:
+        np.testing.assert_allclose(file["events/m"][()], m[keep][file["events/row"][()]], rtol=1e-6)
     assert told["metrics"]["excess-z@1e-1"] > 3
     assert told["metrics"]["observed@1e-1"] > told["metrics"]["expected@1e-1-hi"]
     assert told["skipped"]["auc"] == "needs truth"

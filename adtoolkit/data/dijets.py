@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class Dijets(DataSource[DijetsConfig]):
                         "This installation lacks its sample of dijets.", "Install adtoolkit again, or name files: --set data.path=FILE"
                     )
                 parts = [read(path, 0) for path in shipped]
-        events = Sample.concat(*parts)
+        # rows of several files would not tell which file
+        events = parts[0] if len(parts) == 1 else replace(Sample.concat(*parts), row=None)
         check_sample(events, features, "mjj")
         return inject(Pool(events), config, ctx, features=features, mass="mjj", unit="TeV", counts=counts)

@@ -53,16 +53,17 @@ def read_jets(
         truth = np.full(len(columns[JET_COLUMNS[0]]), unlabelled, np.int8)
     jets = {name: as_float(name, column) for name, column in columns.items()}
 
+    row = np.arange(len(truth))
     good = finite_rows(jets, drop_invalid, counts)
     if not good.all():
-        jets, truth = {name: column[good] for name, column in jets.items()}, truth[good]
+        jets, truth, row = {name: column[good] for name, column in jets.items()}, truth[good], row[good]
     jets = check_jets(jets, counts)
     good = defined_rows(jets, features, counts)
     if not good.all():
-        jets, truth = {name: column[good] for name, column in jets.items()}, truth[good]
+        jets, truth, row = {name: column[good] for name, column in jets.items()}, truth[good], row[good]
     x = dijet_features(jets, features)
     stacked = np.column_stack(list(x.values())) if x else np.empty((len(truth), 0))
-    return Sample(stacked.astype(np.float32), dijet_mass(jets).astype(np.float32), truth=truth)
+    return Sample(stacked.astype(np.float32), dijet_mass(jets).astype(np.float32), truth=truth, row=row)
 
 
 def _short(names: Sequence[str]) -> str:

@@ -56,17 +56,18 @@ class Table(DataSource[TableConfig]):
             )
         if not good.all():
             columns = {name: column[good] for name, column in columns.items()}
+        row = np.flatnonzero(good)
 
         truth = as_truth(config.truth, columns[config.truth]) if config.truth else None
         wanted = {name: _column(name, of, columns) for name, of in features.items()}
         m = _column(mass, m_of, columns) * config.scale
         good = finite_rows({**wanted, mass: m}, config.drop_invalid, counts)
         if not good.all():
-            wanted, m = {name: column[good] for name, column in wanted.items()}, m[good]
+            wanted, m, row = {name: column[good] for name, column in wanted.items()}, m[good], row[good]
             truth = truth[good] if truth is not None else None
         signed = check_signs({**wanted, mass: m}, counts)
         x = np.column_stack([signed[name] for name in wanted]).astype(np.float32)
-        sample = Sample(x, signed[mass].astype(np.float32), truth=truth)
+        sample = Sample(x, signed[mass].astype(np.float32), truth=truth, row=row)
         check_sample(sample, list(wanted), mass)
         return inject(Pool(sample), config, ctx, features=list(wanted), mass=mass, unit=config.mass_unit, counts=counts)
 
