@@ -72,6 +72,30 @@ def simulation() -> Iterator[str]:
     yield f"```console\n$ {data['command']}\n```\n"
 
 
+def classifiers() -> Iterator[str]:
+    data = result("classifiers")
+    if data is None:
+        return
+    eps = " | ".join(f"{e:g}" for e in data["eps"])
+    yield "## How many classifiers\n"
+    yield "LHC Olympics events, half of the true background as data with 500 injected signal events, the other half as template; five"
+    yield f"folds, one core; median over {data['seeds']} draws of signal, halves and splits, and their standard deviation.\n"
+    yield f"| members | CPU time | SIC at {eps} |"
+    yield f"|---|---|{'---|' * len(data['eps'])}"
+    for name, row in data["members"].items():
+        values = " | ".join(f"{v:.2f} ± {s:.2f}" for v, s in zip(row["median"], row["spread"], strict=True))
+        yield f"| {name} | {row['cpu_s']:.1f} s | {values} |"
+    yield "\n## Bias of the SIC by folds\n"
+    yield f"Two normal distributions, {data['samples']} samples, thresholds per fold: bias and standard deviation of the SIC in per cent.\n"
+    rows = data["bias of folds"]
+    yield f"| background events | folds | SIC at {' | '.join(f'{e:g}' for e in rows[0]['eps'])} |"
+    yield f"|---|---|{'---|' * len(rows[0]['eps'])}"
+    for row in rows:
+        values = " | ".join(f"{m:+.1f} ± {s:.1f}" for m, s in zip(row["mean_%"], row["std_%"], strict=True))
+        yield f"| {row['backgrounds']:,} | {row['folds']} | {values} |"
+    yield f"\n```console\n$ {data['command']}\n```\n"
+
+
 def speed() -> Iterator[str]:
     data = result("sigma_speed")
     if data is None:
@@ -100,7 +124,7 @@ def page() -> str:
     ]
     for name, title in SEARCHES.items():
         lines += search(name, title)
-    lines += [*simulation(), *speed()]
+    lines += [*classifiers(), *simulation(), *speed()]
     return "\n".join(lines).rstrip() + "\n"
 
 

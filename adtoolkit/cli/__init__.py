@@ -46,8 +46,8 @@ def data_group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
-    # OpenMP threads that spin for long slow each other down tenfold where cores are shared, those that never spin pay for
-    # every wake-up (benchmarks/sigma_threads.py). Read when torch and scikit-learn are loaded.
+    # OpenMP threads that spin for long slow each other down where cores are shared, those that never spin pay for every
+    # wake-up (benchmarks/sigma_threads.py compares). Read when torch and scikit-learn are loaded.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     cli(arguments, prog_name="adtool")

@@ -72,8 +72,8 @@ def isolated_rng(seed: int, device: torch.device | str = "cpu") -> Iterator[None
 def cpu_threads(work: float) -> Iterator[None]:
     """Run code with as many threads as its work per step pays for, and put the number back.
 
-    Small steps gain little from a second thread, and where cores are shared the threads wait for each other: a hundred
-    times per step, each time until the scheduler lets the other one run, which costs up to fifty times the step. The
+    Small steps gain little from a second thread, and where cores are shared the threads wait for each other: many
+    times per step, each time until the scheduler lets the other one run, which can cost many times the step. The
     number depends on the work alone, never on how busy the machine is, so that results keep their bits.
 
     Args:
