@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from adtoolkit.densities import Densities
 from adtoolkit.errors import RunError
 from adtoolkit.interfaces import CanLogProb, CanSample
 from adtoolkit.mass import MassModel
@@ -24,12 +25,14 @@ class Background:
         drawn: Template shared by all scorers and metrics of a run; None if the model cannot sample.
         conditions: [K, 1+C] conditions of observed events, where there are more than m: `sample` then draws whole rows of
             them, since the further ones depend on m; None where m is the only one.
+        known: Densities of the run's events in the window, evaluated once; others are evaluated when asked for.
     """
 
     model: Any
     mass: MassModel
     drawn: Sample | None = None
     conditions: Array | None = None
+    known: Densities | None = None
 
     @property
     def template(self) -> Sample:
@@ -59,7 +62,11 @@ class Background:
 
     def log_prob(self, events: Sample) -> Array:
         """[N] log p(x | cond) in preprocessed space, the same for every method of a run."""
-        return np.asarray(self._as(CanLogProb).log_prob(events.x, events.cond))
+
+        def evaluate(unknown: Sample) -> Array:
+            return np.asarray(self._as(CanLogProb).log_prob(unknown.x, unknown.cond))
+
+        return evaluate(events) if self.known is None else self.known.look_up(events, evaluate)
 
     def log_prob_mass(self, events: Sample) -> Array:
         """[N] log p(m) per unit of m; -inf outside the window."""

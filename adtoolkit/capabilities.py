@@ -19,6 +19,8 @@ class Cap(StrEnum):
     LOG_PROB = "log-prob"
     FIELD = "field"
     RECONSTRUCT = "reconstruct"
+    LOG_RATIO = "log-ratio"
+    SIGNAL = "signal"
 
     @property
     def meaning(self) -> str:
@@ -34,9 +36,14 @@ MEANINGS: Final[dict[Cap, str]] = {
     Cap.LOG_PROB: "a density p(x | m) it can evaluate",
     Cap.FIELD: "a velocity field v(t, x | m) that carries noise to data",
     Cap.RECONSTRUCT: "a reconstruction of x from itself",
+    Cap.LOG_RATIO: "scores that are the log of p(signal) / p(background), of events it was not trained on",
+    Cap.SIGNAL: "draws of the signal it has learnt",
 }
 
-#: Capabilities that data have; the others belong to models.
+#: Capabilities that data have; the others belong to models and scorers.
 DATA_CAPS: Final = frozenset({Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH})
+
+#: Capabilities that scorers have.
+SCORER_CAPS: Final = frozenset({Cap.LOG_RATIO, Cap.SIGNAL})
 
 Caps = frozenset[str]

@@ -6,7 +6,7 @@ Everything here speaks numpy. Features are preprocessed (see `adtoolkit.preproce
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
@@ -127,6 +127,23 @@ class BackgroundEstimator(_Configured[C]):
         """Train on blinded, preprocessed events and return a new model; the inputs are not changed."""
 
 
+@dataclass(frozen=True)
+class FitTask:
+    """One of several trainings that are done together: the arguments of `BackgroundEstimator.fit`."""
+
+    train: Sample
+    val: Sample
+    ctx: Context
+
+
+@runtime_checkable
+class TrainsTogether(Protocol):
+    """Estimators that train several models at once (stacked parameters), to fill a device that one small model leaves idle."""
+
+    def fit_many(self, tasks: Sequence[FitTask]) -> list[Model]:
+        """A model per task, in order; each is what ``fit`` alone gives, up to rounding."""
+
+
 class Interpolator(_Configured[C]):
     """Carries a model into the window: a rule from a model to a model."""
 
@@ -165,6 +182,18 @@ class FittedScorer(Model):
         """Numbers worth reporting, for example a fitted signal fraction."""
         return {}
 
+    def curves(self) -> Mapping[str, Array]:
+        """Name to [K, 2] points worth drawing, for example a likelihood scan."""
+        return {}
+
+
+@runtime_checkable
+class CanSampleSignal(Protocol):
+    """`Cap.SIGNAL`: a fitted scorer that has learnt what the signal looks like."""
+
+    def sample_signal(self, n: int, rng: np.random.Generator) -> Sample:
+        """n events of the learnt signal: preprocessed x, m in the window."""
+
 
 class Scorer(_Configured[C]):
     """Learns how anomalous an event of the window is, given a background."""
@@ -180,7 +209,7 @@ class Scorer(_Configured[C]):
 class Metric(_Configured[C]):
     """Turns scored events into numbers. The one place that truth is meant for."""
 
-    #: What it needs: ``truth``, ``template``; one that cannot be computed is reported as skipped.
+    #: What it needs: ``truth``, ``template``, ``log-ratio``; one that cannot be computed is reported as skipped.
     needs: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod

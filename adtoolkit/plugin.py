@@ -61,7 +61,7 @@ class Component:
         cite: ``arXiv:...`` or a DOI; empty only for what needs no citation.
         cache_version: Raise it when the same config and seed give other numbers than before.
         needs: Capabilities of the data (and, for scorers, of the background) without which it cannot run.
-        provides: Data: what the events offer. Estimator: what its model can do.
+        provides: Data: what the events offer. Estimator: what its model can do. Scorer: what its scores are, beyond an order.
         trains_on: Estimators: regions it can be trained on, in order of preference.
         accepts: Interpolators: regions whose models it may be given.
         rules: Interpolators: ``(needs, gives)`` pairs; a model that meets ``needs`` becomes a background that ``gives``.

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-STAGES = {"data": "read data", "fit": "train", "template": "draw template", "score": "score", "metrics": "measure"}
+STAGES = {
+    "data": "read data",
+    "fit": "train",
+    "template": "draw template",
+    "density": "evaluate densities",
+    "score": "score",
+    "metrics": "measure",
+}
 
 
 class ProgressDisplay:

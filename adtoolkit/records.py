@@ -8,7 +8,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, Final
 
-from adtoolkit.capabilities import DATA_CAPS, Cap
+from adtoolkit.capabilities import DATA_CAPS, SCORER_CAPS, Cap
 from adtoolkit.plugin import KINDS, Component, Region
 
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -17,7 +17,7 @@ OWN_CAP: Final = re.compile(r"[a-z0-9-]+:[a-z0-9-]+")
 
 #: Fields that only some kinds of component have; on the others they must keep their default.
 ONLY: Final[dict[str, tuple[str, ...]]] = {
-    "provides": ("data", "estimator"),
+    "provides": ("data", "estimator", "scorer"),
     "trains_on": ("estimator",),
     "accepts": ("interpolator",),
     "rules": ("interpolator",),
@@ -91,8 +91,10 @@ def _cap_faults(record: Component) -> Iterator[str]:
     if isinstance(record.provides, frozenset):
         if record.kind == "data" and (strange := _bare(record.provides) - DATA_CAPS):
             yield f"data cannot provide {', '.join(sorted(strange))}; data have {', '.join(sorted(DATA_CAPS))}"
-        if record.kind == "estimator" and (strange := record.provides & DATA_CAPS):
-            yield f"a model cannot provide {', '.join(sorted(strange))}, which only data have"
+        if record.kind == "estimator" and (strange := record.provides & (DATA_CAPS | SCORER_CAPS)):
+            yield f"a model cannot provide {', '.join(sorted(strange))}, which only data and scorers have"
+        if record.kind == "scorer" and (strange := _bare(record.provides) - SCORER_CAPS):
+            yield f"a scorer cannot provide {', '.join(sorted(strange))}; scorers have {', '.join(sorted(SCORER_CAPS))}"
 
 
 def _bare(caps: frozenset[Any]) -> frozenset[str]:

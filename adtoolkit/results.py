@@ -37,6 +37,7 @@ class Results:
         """Compute each metric that can be computed. Eight digits are kept."""
         has = {"truth"} if scored.events.truth is not None else set()
         has |= {"template"} if scored.template is not None else set()
+        has |= {"log-ratio"} if scored.log_ratio else set()
         for name, metric in metrics.items():
             if missing := set(metric.needs) - has:
                 self.skipped[name] = f"needs {', '.join(sorted(missing))}"
@@ -84,3 +85,5 @@ def write_scores(folder: Path, scored: Scored) -> None:
     )
     if scored.template is not None:
         write_arrays(folder / "background.h5", {"x": scored.template.x, "m": scored.template.m}, features=list(scored.features))
+    if scored.signal is not None:
+        write_arrays(folder / "signal.h5", {"x": scored.signal.x, "m": scored.signal.m}, features=list(scored.features))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adtoolkit import stages
+from adtoolkit import scoring, stages
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext, silent
@@ -22,7 +22,8 @@ from adtoolkit.preparation import Prepared, prepare, template_size
 from adtoolkit.results import Results, write_scores
 from adtoolkit.runfolder import RunFolder, folder_name
 from adtoolkit.scored import Scored
-from adtoolkit.stages import Pool, Workshop
+from adtoolkit.scoring import Pool
+from adtoolkit.stages import Workshop
 from adtoolkit.store import Entry, Overwrite, Store
 from adtoolkit.types import Sample
 
@@ -146,6 +147,8 @@ class Run:
             background, entries, given = self._background(prepared, counts)
         folds = self.config.scorer.folds if prepared.parts["scorer"].instance.trains else 1
         pool = self._pool(prepared, background, folds)
+        if background is not None and Cap.LOG_PROB in self.plan.scorer.needs:
+            background = self._with_densities(prepared, background, pool, counts, given, entries)
         scored, summary, score_entries = self._timed("score", lambda: self._score(prepared, pool, background, folds, given))
         entries += score_entries
 
@@ -214,6 +217,25 @@ class Run:
             entries.append(drawn)
         return background, entries, given
 
+    def _with_densities(
+        self,
+        prepared: Prepared,
+        background: Background,
+        pool: Pool,
+        counts: dict[str, int],
+        given: Mapping[str, Any],
+        entries: list[Entry],
+    ) -> Background:
+        """The background that knows the densities of all events that the folds will ask for, those in the window."""
+        inside = pool.events if pool.window is None else pool.events[pool.window.contains(pool.events.m)]
+        parts = [Sample(s.x, s.m, s.context) for s in (inside, pool.test, pool.template) if s is not None and len(s)]
+        asked = Sample.concat(*parts)
+        part = prepared.parts["interpolator"]
+        entry = self._timed("density", lambda: stages.tabulate_densities(self.shop, part, background, asked, given))
+        counts["densities not finite"] = int(entry.meta["not_finite"])
+        entries.append(entry)
+        return replace(background, known=stages.read_densities(entry, asked))
+
     def _pool(self, prepared: Prepared, background: Background | None, folds: int) -> Pool:
         window, dataset, prep = self.config.window, prepared.dataset, prepared.prep
         rng = RunContext(seed=self.config.data_seed, scope=("folds",)).rng
@@ -242,16 +264,16 @@ class Run:
         score = np.full(len(pool.events), np.nan, np.float32)
         test_score = np.full((len(pool.test), folds), np.nan, np.float32)
         template_score = np.full(len(pool.template_fold), np.nan, np.float32)
-        summaries, entries = [], []
+        parts: list[scoring.FoldScores] = []
         for k in range(folds):
-            done = stages.score_fold(self.shop, prepared.parts["scorer"], pool, background, k, folds, given)
+            done = scoring.score_fold(self.shop, prepared.parts["scorer"], pool, background, k, folds, given)
             score[pool.fold == k] = done.events
             test_score[:, k] = done.test
             template_score[pool.template_fold == k] = done.template
-            summaries.append(done.summary)
-            entries.append(done.entry)
-        names = list(dict.fromkeys(name for summary in summaries for name in summary))
-        summary = {name: float(np.mean([s[name] for s in summaries if name in s])) for name in names}
+            parts.append(done)
+        names = list(dict.fromkeys(name for part in parts for name in part.summary))
+        summary = {name: float(np.mean([part.summary[name] for part in parts if name in part.summary])) for name in names}
+        drawn = [part.signal for part in parts if part.signal is not None]
         scored = Scored(
             events=replace(pool.events, x=dataset.events.x),
             score=score,
@@ -265,5 +287,9 @@ class Run:
             template_fold=None if pool.template is None else pool.template_fold,
             mass=dataset.mass,
             unit=dataset.unit,
+            log_ratio=Cap.LOG_RATIO in self.plan.scorer.provides,
+            fits=tuple(part.summary for part in parts),
+            curves={name: tuple(part.curves[name] for part in parts if name in part.curves) for name in parts[0].curves},
+            signal=prepared.prep.undo(Sample.concat(*drawn)) if drawn else None,
         )
-        return scored, summary, entries
+        return scored, summary, [part.entry for part in parts]

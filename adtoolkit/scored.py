@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,10 @@ class Scored:
         features: [D] names of the columns of x.
         mass: Name of m.
         unit: Unit of m.
+        log_ratio: Whether the scores are log p(signal) / p(background).
+        fits: [K] what each fold's scorer reports of itself (`FittedScorer.summary`).
+        curves: Name to the [K] folds' curves, each [P, 2] (`FittedScorer.curves`).
+        signal: Draws of the learnt signal, the folds in equal parts, or None.
     """
 
     events: Sample
@@ -44,6 +49,10 @@ class Scored:
     template_fold: NDArray[np.int8] | None = None
     mass: str = "m"
     unit: str = ""
+    log_ratio: bool = False
+    fits: tuple[Mapping[str, float], ...] = ()
+    curves: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
+    signal: Sample | None = None
 
     @property
     def folds(self) -> int:

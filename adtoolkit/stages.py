@@ -1,4 +1,4 @@
-"""The stages of a run that cost something: fit, template, score. Each is a pure function of what its key names, and cached.
+"""The stages of a run before scoring: fit, template, density. Each is a pure function of what its key names, and cached.
 
 What enters a key decides what is shared. A model trained on all data does not know the window, so one serves a whole scan;
 the template knows the window and the interpolator; a fold's scores know the scorer too. Truth labels enter only where a
@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ import numpy as np
 
 from adtoolkit.arrays import read_arrays, sample_arrays, to_sample, write_arrays
 from adtoolkit.background import Background
-from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext
+from adtoolkit.densities import Densities
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.folds import train_val
-from adtoolkit.interfaces import Model, ScorerData
+from adtoolkit.interfaces import FitTask, Model, TrainsTogether
 from adtoolkit.plugin import Component
-from adtoolkit.store import Entry, Overwrite, Store, key_of, write_atomic
-from adtoolkit.types import Array, Labels, Sample, Window
+from adtoolkit.store import Entry, Overwrite, Store, disk_errors, key_of, write_atomic
+from adtoolkit.types import Sample, Window
 
 #: Raise when the runner itself gives other numbers from the same configuration.
 PIPELINE_VERSION = 1
@@ -115,8 +115,69 @@ def fit_model(shop: Workshop, estimator: Part, train_on: Sample, window: Window 
         train_on: Events of the region; part of the key by their content.
         window: For the key; None if the region does not depend on it.
     """
-    context = replace(shop.context, scope=("estimator", estimator.record.name), stage="fit")
-    key = {
+    context = _fit_context(shop, estimator)
+    key = _fit_key(context, estimator, train_on, window)
+
+    def make(folder: Path, work: Path) -> Mapping[str, Any]:
+        task = _fit_task(train_on, replace(context, workdir=work))
+        return _keep_model(estimator.instance.fit(task.train, task.val, task.ctx), folder, len(train_on))
+
+    entry = shop.stage("fit", key, make, estimator.record.name, (estimator,))
+    return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """A training to be done together with others: the arguments of `fit_model`."""
+
+    shop: Workshop
+    train_on: Sample
+    window: Window | None
+
+
+def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
+    """Train an estimator that `TrainsTogether` for several windows or seeds at once; each model is kept under its own key.
+
+    What is in the cache already is not trained again. Checkpoints belong to the group: another group starts anew.
+
+    Raises:
+        RunError: if the estimator does not train together.
+    """
+    if not isinstance(estimator.instance, TrainsTogether):
+        raise RunError(f"The estimator '{estimator.record.name}' trains one model at a time.", "Leave --stack away.")
+    contexts = [_fit_context(job.shop, estimator) for job in jobs]
+    keys = [_fit_key(context, estimator, job.train_on, job.window) for context, job in zip(contexts, jobs, strict=True)]
+    missing = [i for i, (job, key) in enumerate(zip(jobs, keys, strict=True)) if not job.shop.store.lookup("fit", key_of(key))]
+    made: dict[int, Model] = {}
+    if missing:
+        store = jobs[0].shop.store
+        group = store.path("fit", key_of({"group": [keys[i] for i in missing]})).with_suffix(".group")
+        with disk_errors(store.root):
+            group.mkdir(parents=True, exist_ok=True)
+        tasks = []
+        for i in missing:
+            (group / str(i)).mkdir(exist_ok=True)
+            tasks.append(_fit_task(jobs[i].train_on, replace(contexts[i], workdir=group / str(i))))
+        made = dict(zip(missing, estimator.instance.fit_many(tasks), strict=True))
+    entries = []
+    for i, (job, key) in enumerate(zip(jobs, keys, strict=True)):
+
+        def make(folder: Path, work: Path, i: int = i, job: FitJob = job) -> Mapping[str, Any]:
+            del work
+            return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made)}
+
+        entries.append(job.shop.stage("fit", key, make, estimator.record.name, (estimator,)))
+    if missing:
+        shutil.rmtree(group, ignore_errors=True)
+    return entries
+
+
+def _fit_context(shop: Workshop, estimator: Part) -> RunContext:
+    return replace(shop.context, scope=("estimator", estimator.record.name), stage="fit")
+
+
+def _fit_key(context: RunContext, estimator: Part, train_on: Sample, window: Window | None) -> dict[str, Any]:
+    return {
         "pipeline": PIPELINE_VERSION,
         "events": train_on.digest,
         "window": None if window is None else [window.lo, window.hi],
@@ -125,15 +186,16 @@ def fit_model(shop: Workshop, estimator: Part, train_on: Sample, window: Window 
         "device": context.device,
     }
 
-    def make(folder: Path, work: Path) -> Mapping[str, Any]:
-        train, val = train_val(train_on, context.rng("validation"))
-        model = estimator.instance.fit(train, val, replace(context, workdir=work))
-        (folder / "model").mkdir()
-        model.save(folder / "model")
-        return {"class": class_path(model), "events": len(train_on)}
 
-    entry = shop.stage("fit", key, make, estimator.record.name, (estimator,))
-    return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
+def _fit_task(train_on: Sample, context: RunContext) -> FitTask:
+    train, val = train_val(train_on, context.rng("validation"))
+    return FitTask(train, val, context)
+
+
+def _keep_model(model: Model, folder: Path, events: int) -> dict[str, Any]:
+    (folder / "model").mkdir()
+    model.save(folder / "model")
+    return {"class": class_path(model), "events": events}
 
 
 def draw_template(
@@ -162,98 +224,24 @@ def draw_template(
     return entry, to_sample(read_arrays(entry.path / "template.h5"))
 
 
-@dataclass(frozen=True)
-class Pool:
-    """All events of a run with the fold that each is held out from. Preprocessed, truth still on."""
-
-    events: Sample
-    fold: Labels
-    test: Sample
-    test_fold: Labels
-    reference: Sample | None
-    template: Sample | None
-    template_fold: Labels
-    window: Window | None
-
-    def training(self, k: int, record: Component, single: bool) -> ScorerData:
-        """What fold k may learn from."""
-        keep = np.ones(len(self.events), bool) if single else self.fold != k
-        inside = np.ones(len(self.events), bool) if self.window is None else self.window.contains(self.events.m)
-        truth = Cap.TRUTH in record.needs
-        window, sideband = self.events[keep & inside], self.events[keep & ~inside]
-        return ScorerData(
-            window=window if truth else window.blind(),
-            sideband=sideband if truth else sideband.blind(),
-            reference=self.reference.blind() if self.reference is not None and Cap.REFERENCE in record.needs else None,
-            labelled=self.test[self.test_fold != k] if truth else None,
-            range=self.window,
-        )
-
-
-@dataclass(frozen=True)
-class FoldScores:
-    """What one fold gives: scores of its held-out data and template, and of all test events."""
-
-    events: Array
-    test: Array
-    template: Array
-    summary: Mapping[str, float]
-    entry: Entry
-
-
-def score_fold(
-    shop: Workshop, scorer: Part, pool: Pool, background: Background | None, k: int, folds: int, given: Mapping[str, Any]
-) -> FoldScores:
-    """Fit a scorer on all folds but k and score what it has not seen, or reuse the scores."""
-    context = replace(shop.context, scope=("scorer", scorer.record.name, f"fold{k}"), stage="score")
-    single = folds == 1
-    truth = Cap.TRUTH in scorer.record.needs
-    held_test = pool.test_fold.tobytes() if truth else b""  # spread by truth, so it has no place in a blind scorer's key
-    key = {
-        "pipeline": PIPELINE_VERSION,
-        "given": given,
-        "scorer": scorer.identity,
-        "events": pool.events.digest if truth else pool.events.blind().digest,
-        "test": pool.test.digest if truth else pool.test.blind().digest,
-        "reference": pool.reference.digest if pool.reference is not None and Cap.REFERENCE in scorer.record.needs else None,
-        "window": None if pool.window is None else [pool.window.lo, pool.window.hi],
-        "fold": [k, folds],
-        "assignment": hashlib.sha256(pool.fold.tobytes() + held_test + pool.template_fold.tobytes()).hexdigest(),
-        "seed": context.seed,
-        "device": context.device,
-    }
+def tabulate_densities(shop: Workshop, interpolator: Part, background: Background, events: Sample, given: Mapping[str, Any]) -> Entry:
+    """Evaluate the background's density of these events once for all folds, or reuse it; `read_densities` reads it."""
+    key = {"pipeline": PIPELINE_VERSION, "given": given, "events": events.blind().digest, "device": shop.context.device}
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
-        bg = background
-        if bg is not None and bg.drawn is not None and not single:
-            bg = replace(bg, drawn=bg.drawn[pool.template_fold != k])
-        fitted = scorer.instance.fit(pool.training(k, scorer.record, single), bg, replace(context, workdir=work))
-        held = {"events": pool.events[pool.fold == k], "test": pool.test, "template": pool.events[:0]}
-        if pool.template is not None:
-            held["template"] = pool.template[pool.template_fold == k]
-        scores = {name: _checked(fitted.score(sample.blind()), len(sample), scorer.record.name) for name, sample in held.items()}
-        if truth and not single:
-            scores["test"] = np.where(pool.test_fold == k, scores["test"], np.nan).astype(np.float32)
-        write_arrays(folder / "scores.h5", scores)
-        (folder / "summary.json").write_text(json.dumps({name: float(value) for name, value in fitted.summary().items()}))
-        (folder / "scorer").mkdir()
-        fitted.save(folder / "scorer")
-        return {"class": class_path(fitted)}
+        del work
+        values = np.asarray(background.log_prob(events))
+        if values.shape != (len(events),):
+            raise RunError(f"The background gave densities of shape {values.shape} for {len(events):,} events.", "See: adtool check")
+        write_arrays(folder / "densities.h5", {"log_prob": values})
+        return {"not_finite": int((~np.isfinite(values)).sum())}
 
-    label = scorer.record.name if single else f"{scorer.record.name} fold {k + 1} of {folds}"
-    entry = shop.stage("score", key, make, label, (scorer,))
-    arrays = read_arrays(entry.path / "scores.h5")
-    summary = json.loads((entry.path / "summary.json").read_text())
-    return FoldScores(arrays["events"], arrays["test"], arrays["template"], summary, entry)
+    return shop.stage("density", key, make, interpolator.record.name, (interpolator,))
 
 
-def _checked(scores: Array, n: int, name: str) -> Array:
-    """Scores as they must be, before anything malformed is kept."""
-    if np.shape(scores) != (n,):
-        raise RunError(f"The scorer '{name}' gave scores of shape {np.shape(scores)} for {n:,} events.", f"Try: adtool check {name}")
-    if bad := int((~np.isfinite(scores)).sum()):
-        raise RunError(f"The scorer '{name}' gave {bad:,} scores that are not finite.", f"Try: adtool check {name}")
-    return np.asarray(scores, np.float32)
+def read_densities(entry: Entry, events: Sample) -> Densities:
+    """What `tabulate_densities` made for the same events."""
+    return Densities(events, read_arrays(entry.path / "densities.h5")["log_prob"])
 
 
 def class_path(model: Model) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adtoolkit.runner import RunResult
     from adtoolkit.store import Overwrite
 
-STAGES: Final = ("fit", "template", "score")
+STAGES: Final = ("fit", "template", "density", "score")
 
 
 @click.command()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adtoolkit.interfaces import ScorerData
+from adtoolkit.capabilities import Cap
+from adtoolkit.interfaces import CanSampleSignal, ScorerData
 from adtoolkit.testing.bundles import auc, background_of, first_fit, fit_scorer, judged, must_learn, scorer_data, world_of
 from adtoolkit.testing.checks import conformance, require
 from adtoolkit.testing.checks_model import SIZES
@@ -61,6 +62,35 @@ def check_summary_is_numbers(subject: Subject) -> None:
     for name, value in first_fit(subject).result.summary().items():
         require(isinstance(name, str) and isinstance(value, (int, float)), f"{name!r} is {value!r}.")
         require(np.isfinite(value), f"{name} is {value}.")
+
+
+@conformance("scorer")
+def check_curves_are_points(subject: Subject) -> None:
+    """``curves`` maps names to [K, 2] arrays of finite points."""
+    for name, points in first_fit(subject).result.curves().items():
+        require(isinstance(points, np.ndarray) and points.ndim == 2 and points.shape[1] == 2, f"{name!r} is no array of shape [K, 2].")
+        require(np.isfinite(points).all(), f"{name!r} has points that are not finite.")
+
+
+@conformance("scorer")
+def check_learnt_signal_is_declared_and_in_the_window(subject: Subject) -> None:
+    """``sample_signal`` is there if and only if ``signal`` is declared; its draws are finite, in the window, and reproducible."""
+    fitted = first_fit(subject).result
+    declared, has = Cap.SIGNAL in subject.component.provides, isinstance(fitted, CanSampleSignal)
+    require(
+        declared == has,
+        f"It {'declares' if declared else 'does not declare'} {Cap.SIGNAL} but sample_signal is {'' if has else 'not '}there.",
+    )
+    if not isinstance(fitted, CanSampleSignal):
+        return
+    drawn, again = (fitted.sample_signal(500, np.random.default_rng(1)) for _ in range(2))
+    data = scorer_data(subject)
+    require(drawn.x.shape == (500, data.window.x.shape[1]), f"For 500 draws it returned x of shape {list(drawn.x.shape)}.")
+    require(np.isfinite(drawn.x).all() and np.isfinite(drawn.m).all(), "Some draws are not finite.")
+    if data.range is not None:
+        outside = int((~data.range.contains(drawn.m)).sum())
+        require(not outside, f"{outside} of 500 draws have a mass outside the window.")
+    require(np.array_equal(drawn.x, again.x) and np.array_equal(drawn.m, again.m), "The same generator gave other draws.")
 
 
 @conformance("scorer")

@@ -233,7 +233,7 @@ def test_good_records_have_no_fault(kind: str) -> None:
         ("scorer", {"needs": "window"}, "must be a frozenset"),
         ("scorer", {"needs": frozenset({"sampel"})}, "did you mean 'sample'?"),
         ("scorer", {"needs": frozenset({"Owner:Word"})}, "unknown capability 'Owner:Word'"),
-        ("scorer", {"provides": frozenset({Cap.SAMPLE})}, "provides is for data and estimator only"),
+        ("scorer", {"provides": frozenset({Cap.SAMPLE})}, "a scorer cannot provide sample; scorers have log-ratio, signal"),
         ("scorer", {"trains_on": (Region.ALL,)}, "trains_on is for estimator only"),
         ("scorer", {"expected_failures": {"check": ""}}, "to the reason"),
         ("data", {"provides": frozenset({Cap.SAMPLE})}, "data cannot provide sample"),
