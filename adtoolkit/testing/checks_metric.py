@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adtoolkit.testing.subject import Subject
 
 #: What a metric may say it needs.
-_NEEDS = frozenset({"truth", "template"})
+_NEEDS = frozenset({"truth", "template", "log-ratio"})
 _FOLDS = 3
 
 
@@ -54,6 +54,8 @@ def toy_scored(subject: Subject) -> Scored:
             template_fold=fold(template),
             mass="m",
             unit="TeV",
+            log_ratio=True,
+            fits=({"w": 0.1},) * _FOLDS,
         )
 
     return cast("Scored", subject.once("scored", make))
@@ -117,7 +119,7 @@ def check_metric_needs_are_enough(subject: Subject) -> None:
     needs = frozenset(subject.target.needs)
     unknown = sorted(needs - _NEEDS)
     require(not unknown, f"It needs {', '.join(unknown)}; known are {', '.join(sorted(_NEEDS))}.")
-    if needs == _NEEDS:
+    if needs >= {"truth", "template"}:
         reason = "it needs both truth and template"
         raise NotApplicable(reason)
     scored = toy_scored(subject)
@@ -125,5 +127,7 @@ def check_metric_needs_are_enough(subject: Subject) -> None:
         scored = replace(scored, events=scored.events.blind(), test=scored.test[:0], test_score=scored.test_score[:0])
     if "template" not in needs:
         scored = replace(scored, template=None, template_score=None, template_fold=None)
+    if "log-ratio" not in needs:
+        scored = replace(scored, log_ratio=False, fits=())
     values = subject.make().compute(scored, subject.context())
     require(all(np.isfinite(value) for value in values.values()), "Without them some numbers are not finite.")

@@ -77,10 +77,8 @@ def check_learnt_signal_is_declared_and_in_the_window(subject: Subject) -> None:
     """``sample_signal`` is there if and only if ``signal`` is declared; its draws are finite, in the window, and reproducible."""
     fitted = first_fit(subject).result
     declared, has = Cap.SIGNAL in subject.component.provides, isinstance(fitted, CanSampleSignal)
-    require(
-        declared == has,
-        f"It {'declares' if declared else 'does not declare'} {Cap.SIGNAL} but sample_signal is {'' if has else 'not '}there.",
-    )
+    words = ("does not declare", "declares")[declared], ("not there", "there")[has]
+    require(declared == has, f"It {words[0]} {Cap.SIGNAL}, but sample_signal is {words[1]}.")
     if not isinstance(fitted, CanSampleSignal):
         return
     drawn, again = (fitted.sample_signal(500, np.random.default_rng(1)) for _ in range(2))

@@ -181,6 +181,8 @@ SCORERS = [
     ("score_is_per_event", scorer("Ranks", score=lambda self, events: _score(self, events).argsort().argsort().astype(np.float32))),
     ("score_higher_is_more_anomalous", scorer("Flipped", score=lambda self, events: -_score(self, events))),
     ("summary_is_numbers", scorer("SummaryNaN", summary=lambda self: {"w": float("nan")})),
+    ("curves_are_points", scorer("CurveOfNaN", curves=lambda self: {"scan": np.full((3, 2), np.nan, np.float32)})),
+    ("learnt_signal_is_declared_and_in_the_window", scorer("HiddenSignal", sample_signal=lambda self, n, rng: None)),
     ("weights_honoured", scorer("WeightlessScores", moments=lambda self, s: GoodScorer.moments(self, replace(s, weight=None)))),
     ("save_load_same_answer", scorer("Forgets", load=classmethod(lambda cls, directory, device: cls([[0, 0], [1, 1]], [[0, 0], [2, 2]])))),
 ]
