@@ -1,0 +1,106 @@
+"""Models that are trained together, and densities that are evaluated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from adtoolkit.background import Background
+from adtoolkit.config import NoOptions
+from adtoolkit.context import RunContext
+from adtoolkit.errors import RunError
+from adtoolkit.plugin import Component
+from adtoolkit.stages import FitJob, Part, Workshop, fit_model, fit_models, read_densities, tabulate_densities
+from adtoolkit.store import Store
+from adtoolkit.testing.worlds import LineModel, ToyModel
+from adtoolkit.types import Array, Sample, Window
+
+
+class Lines:
+    """An estimator of straight lines that notes how many it was asked for at once."""
+
+    config = NoOptions()
+
+    def __init__(self):
+        self.groups = []
+
+    def fit(self, train, val, ctx):
+        return self._line(train, ctx)
+
+    def fit_many(self, tasks):
+        self.groups.append(len(tasks))
+        return [self._line(task.train, task.ctx) for task in tasks]
+
+    @staticmethod
+    def _line(train, ctx):
+        assert ctx.workdir.is_dir()
+        return LineModel(slope=(float(train.m.mean()), float(ctx.rng("start").random())))
+
+
+def part(instance):
+    return Part(Component(kind="estimator", name="lines", target="adtoolkit.testing.worlds:LineModel", summary="."), instance)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cache")
+
+
+def jobs(store, n, seed=0):
+    rng = np.random.default_rng(7)
+    events = Sample(rng.normal(size=(400, 2)), rng.uniform(2, 5, 400))
+    windows = [Window(2.5 + 0.2 * i, 2.9 + 0.2 * i) for i in range(n)]
+    return [FitJob(Workshop(store, RunContext(seed=seed), {}), events[~w.contains(events.m)], w) for w in windows]
+
+
+def test_models_trained_together_are_found_as_if_each_were_trained_alone(store, tmp_path):
+    together, alone = Lines(), Lines()
+    fit_models(part(together), jobs(store, 3))
+    for job, other in zip(jobs(store, 3), jobs(Store(tmp_path / "other"), 3), strict=True):
+        entry, model, _ = fit_model(job.shop, part(alone), job.train_on, job.window)
+        assert entry.reused
+        assert model.slope == fit_model(other.shop, part(alone), other.train_on, other.window)[1].slope
+    assert together.groups == [3]
+
+
+def test_only_what_is_not_in_the_cache_is_trained(store):
+    estimator = Lines()
+    fit_models(part(estimator), jobs(store, 2))
+    entries = fit_models(part(estimator), [*jobs(store, 4), *jobs(store, 1, seed=5)])
+    assert estimator.groups == [2, 3]
+    assert [entry.reused for entry in entries] == [True, True, False, False, False]
+    fit_models(part(estimator), jobs(store, 4))
+    assert estimator.groups == [2, 3]
+
+
+def test_an_estimator_that_trains_alone_is_refused(store):
+    with pytest.raises(RunError, match="one model at a time"):
+        fit_models(part(object()), jobs(store, 2))
+
+
+@dataclass
+class Counting:
+    """The toy's exact density, counting what it is asked for."""
+
+    asked: list[int] = field(default_factory=list)
+
+    def log_prob(self, x: Array, cond: Array) -> Array:
+        self.asked.append(len(x))
+        return ToyModel().log_prob(x, cond)
+
+
+def test_densities_are_evaluated_once_and_serve_every_later_question(store):
+    rng = np.random.default_rng(3)
+    events = Sample(rng.normal(size=(300, 2)), rng.uniform(3.3, 3.7, 300))
+    model = Counting()
+    background = Background(model, mass=None)
+    shop = Workshop(store, RunContext(), {})
+    first = tabulate_densities(shop, part(Lines()), background, events, {"fit": "a"})
+    again = tabulate_densities(shop, part(Lines()), background, events, {"fit": "a"})
+    known = Background(model, mass=None, known=read_densities(again, events))
+    assert (first.reused, again.reused) == (False, True)
+    assert np.array_equal(known.log_prob(events[::3]), ToyModel().log_prob(events.x[::3], events.cond[::3]))
+    assert model.asked == [300]
+    assert tabulate_densities(shop, part(Lines()), background, events, {"fit": "b"}).reused is False
