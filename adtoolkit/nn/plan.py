@@ -18,7 +18,8 @@ class TrainingPlan:
         epochs: Passes over the events; 0 where ``steps`` are given.
         batch: Events per step; at most as many as there are.
         lr: Highest learning rate.
-        weight_decay: Of AdamW.
+        weight_decay: Of AdamW; or, if not ``decoupled``, of Adam, where it is an L2 penalty.
+        decoupled: AdamW; else Adam.
         schedule: ``one-cycle`` (warm-up, then a cosine to zero), ``cosine``, ``constant``, ``plateau`` (times ``factor``
             whenever the validation loss has not improved for ``plateau_patience`` looks).
         warmup: Share of the steps in which a one-cycle rate rises.
@@ -30,6 +31,7 @@ class TrainingPlan:
         validate_from: First epoch (counted from 1) with such a look.
         patience: Looks without improvement before the training stops; 0 never stops early.
         keep: ``last`` weights, or those with the ``best`` validation loss.
+        keep_best: With ``best``: how many of the best looks to keep the weights of, for an average over them.
         freeze_epoch: From this epoch (counted from 0) on the model trains in evaluation mode, that is without dropout and
             with frozen batch statistics; negative: never.
         checkpoint_seconds: Seconds between two checkpoints; 0 writes none.
@@ -47,6 +49,7 @@ class TrainingPlan:
     batch: int = 2048
     lr: float = 1e-3
     weight_decay: float = 1e-2
+    decoupled: bool = True
     schedule: Literal["one-cycle", "cosine", "constant", "plateau"] = "one-cycle"
     warmup: float = 0.3
     factor: float = 0.3
@@ -57,6 +60,7 @@ class TrainingPlan:
     validate_from: int = 1
     patience: int = 0
     keep: Literal["last", "best"] = "last"
+    keep_best: int = 1
     freeze_epoch: int = -1
     checkpoint_seconds: float = 20.0
 
@@ -67,6 +71,8 @@ class TrainingPlan:
             )
         if self.batch < 1:
             raise ConfigError(f"A batch of {self.batch} events cannot be trained on.", "Use at least 1.")
+        if self.keep_best < 1:
+            raise ConfigError(f"The weights of {self.keep_best} looks cannot be kept.", "Use at least 1.")
 
     def size(self, n: int) -> tuple[int, int, int]:
         """For ``n`` events: events per step, steps per epoch (a rest smaller than a batch is left out) and steps in all."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from adtoolkit.plugin import API_VERSION, Cap, Component, hookimpl
+from adtoolkit.plugin import API_VERSION, Cap, Component, Region, hookimpl
 
 adtoolkit_api = API_VERSION
 
 
 @hookimpl
 def adtoolkit_register_components() -> list[Component]:
-    """The scorer."""
+    """The estimator and the scorer."""
     return [
+        Component(
+            kind="estimator",
+            name="cathode",
+            target="adtoolkit_cathode.estimator:CathodeFlow",
+            config="adtoolkit_cathode.config:CathodeFlowConfig",
+            summary="A normalizing flow of the sidebands, conditional on the mass (CATHODE)",
+            cite="arXiv:2109.00546",
+            needs=frozenset({Cap.WINDOW}),
+            provides=frozenset({Cap.SAMPLE, Cap.LOG_PROB}),
+            trains_on=(Region.SIDEBAND,),
+            default_interpolator="direct",
+            default_scorer="cathode",
+        ),
         Component(
             kind="scorer",
             name="cathode",
@@ -19,5 +32,5 @@ def adtoolkit_register_components() -> list[Component]:
             summary="a classifier of the window's events against a background template",
             cite="arXiv:2109.00546",
             needs=frozenset({Cap.WINDOW, Cap.SAMPLE}),
-        )
+        ),
     ]

@@ -246,7 +246,7 @@ def test_freezing_puts_the_model_into_evaluation_mode(tmp_path):
 
 def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path):
     """One sentence names the training and what to do."""
-    with pytest.raises(RunError, match=r"'flow' became nan in epoch 1 of 5.*learning rate"):
+    with pytest.raises(RunError, match=r"loss of 'flow'.* became nan .*in 1 of 1 steps of epoch 1 of 5.*learning rate"):
         train(
             linear_model(),
             lambda *a: regression(*a) * float("nan"),
