@@ -1,0 +1,30 @@
+"""What a reader should know before believing a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adtoolkit.compare.records import RunRecord
+
+
+def remarks(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
+    """On the runs compared under one condition."""
+    ok = [run for runs in groups for run in runs]
+    out = []
+    seeds = {run.seed for run in ok}
+    if len({run.data_seed for run in ok}) == 1 and len(seeds) > 1:
+        out.append("All seeds searched the same events: intervals hold the noise of training, not that of the events.")
+    floors = [run.metrics["max-sic-floor"] for run in ok if "max-sic-floor" in run.metrics]
+    if floors and max(floors) > 1.05 * min(floors):
+        out.append(
+            f"max-sic is searched from eps_B = {min(floors):.2g} on in some runs and from {max(floors):.2g} on in others: compare sic@ instead."
+        )
+    if len(devices := sorted({run.device for run in ok if run.device})) > 1:
+        out.append(f"Times are of different devices: {', '.join(devices)}.")
+    return out
+
+
+def remarks_on_all(runs: Sequence[RunRecord]) -> list[str]:
+    """On all runs."""
+    versions = sorted({run.version for run in runs if run.version})
+    return [f"The runs were made by different versions of adtoolkit: {', '.join(versions)}."] if len(versions) > 1 else []
