@@ -78,8 +78,11 @@ class RunFolder:
     @staticmethod
     def _move(source: Path, target: Path) -> None:
         """Carry the record of a run that ended well; that of any other is overwritten by the next."""
-        manifest = source / "manifest.json"
-        if not manifest.exists() or json.loads(manifest.read_text()).get("status") != "done":
+        try:
+            ended_well = json.loads((source / "manifest.json").read_text())["status"] == "done"
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or damaged
+            return
+        if not ended_well:
             return
         target.mkdir(exist_ok=True)
         for name in RECORDS:

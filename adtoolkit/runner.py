@@ -23,7 +23,7 @@ from adtoolkit.results import Results, write_scores
 from adtoolkit.runfolder import RunFolder, folder_name
 from adtoolkit.scored import Scored
 from adtoolkit.scoring import Pool
-from adtoolkit.stages import Workshop
+from adtoolkit.stages import FitJob, Workshop
 from adtoolkit.store import Entry, Overwrite, Store
 from adtoolkit.types import Sample
 
@@ -72,6 +72,9 @@ class Run:
         store: The cache.
         tell: Called with every event.
         overwrite: Stage -> strategy, where it is not ``only-missing``.
+        about: What else the manifest shall say.
+        pictures: Whether pictures are drawn.
+        inspect: Called with all that was loaded, before anything is trained; may refuse it.
     """
 
     config: RunConfig
@@ -81,6 +84,9 @@ class Run:
     store: Store = field(default_factory=Store)
     tell: Callable[[Event], None] = silent
     overwrite: Mapping[str, Overwrite] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    pictures: bool = True
+    inspect: Callable[[Prepared], None] | None = None
 
     def __post_init__(self) -> None:
         c = self.config
@@ -99,10 +105,8 @@ class Run:
             AdtoolError: exit code 2 if refused before any training, 1 if it failed later; the run folder says why.
         """
         started = time.perf_counter()
-        self._hear(Event("started", "data", self.config.data.name))
-        prepared = self._timed("data", lambda: prepare(self.config, self.plan, self.registry, self.device, self._hear))
-        self._hear(Event("finished", "data", self.config.data.name, {"seconds": self.times["data"]}))
-        about = {"device": self.device, "mix": self.plan.describe()}
+        prepared = self.prepared()
+        about = {"device": self.device, "mix": self.plan.describe(), **self.about}
         with self.folder.opened(self.config.to_toml(), about, self._hear):
             for event in self.heard:
                 self.folder.heard(event)
@@ -121,6 +125,32 @@ class Run:
                 self.folder.failed(error)
                 what = f"The run failed: {type(error).__name__}: {error}"
                 raise RunError(what, f"See {self.folder.path / 'error.txt'}, or run with --debug.") from error
+
+    def prepared(self) -> Prepared:
+        """Load and check all that can be checked before training.
+
+        Raises:
+            AdtoolError: if it is refused.
+        """
+        self._hear(Event("started", "data", self.config.data.name))
+        prepared: Prepared = self._timed("data", lambda: prepare(self.config, self.plan, self.registry, self.device, self._hear))
+        if self.inspect is not None:
+            self.inspect(prepared)
+        self._hear(Event("finished", "data", self.config.data.name, {"seconds": self.times["data"]}))
+        return prepared
+
+    def fit_job(self, prepared: Prepared) -> FitJob:
+        """The training of the background model, which other runs may share."""
+        region, window = self.plan.region or Region.ALL, self.config.window
+        train_on = prepared.prep.apply(prepared.dataset.region(region, window))
+        return FitJob(self.shop, train_on, window if region is Region.SIDEBAND else None)
+
+    def background(self) -> None:
+        """Make all that comes before the scorer, which other runs may share: model, template, densities."""
+        prepared, counts = self.prepared(), dict[str, int]()
+        background, entries, given = self._background(prepared, counts)
+        if Cap.LOG_PROB in self.plan.scorer.needs:
+            self._with_densities(prepared, background, self._pool(prepared, background, 2), counts, given, entries)
 
     def _hear(self, event: Event) -> None:
         """Events before the folder is open are kept for it."""
@@ -157,7 +187,8 @@ class Run:
         self._hear(Event("started", "metrics"))
         context = replace(self.shop.context, scope=("metric",), stage="metrics", workdir=self.folder.path)
         self._timed("metrics", lambda: results.measure(prepared.metrics, scored, context))
-        self._timed("pictures", lambda: results.draw(scored))
+        if self.pictures:
+            self._timed("pictures", lambda: results.draw(scored))
         self._hear(Event("finished", "metrics", values={"seconds": self.times["metrics"]}))
         self.times["total"] = round(time.perf_counter() - started, 3)
         self.folder.update(
@@ -191,10 +222,8 @@ class Run:
     def _background(self, prepared: Prepared, counts: dict[str, int]) -> tuple[Background, list[Entry], Mapping[str, Any]]:
         config, window, dataset = self.config, self.config.window, prepared.dataset
         estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
-        region = self.plan.region or Region.ALL
-        train_on = prepared.prep.apply(dataset.region(region, window))
-        depends = window if region is Region.SIDEBAND else None
-        entry, model, made = self._timed("fit", lambda: stages.fit_model(self.shop, estimator, train_on, depends))
+        job = self.fit_job(prepared)
+        entry, model, made = self._timed("fit", lambda: stages.fit_model(self.shop, estimator, job.train_on, job.window))
         scope = ("interpolator", interpolator.record.name)
         bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder.path))
         inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]

@@ -147,7 +147,10 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
         raise RunError(f"The estimator '{estimator.record.name}' trains one model at a time.", "Leave --stack away.")
     contexts = [_fit_context(job.shop, estimator) for job in jobs]
     keys = [_fit_key(context, estimator, job.train_on, job.window) for context, job in zip(contexts, jobs, strict=True)]
-    missing = [i for i, (job, key) in enumerate(zip(jobs, keys, strict=True)) if not job.shop.store.lookup("fit", key_of(key))]
+    again = [
+        job.shop.overwrite.get("fit") == "always" or not job.shop.store.lookup("fit", key_of(k)) for job, k in zip(jobs, keys, strict=True)
+    ]
+    missing = [i for i, needed in enumerate(again) if needed]
     made: dict[int, Model] = {}
     if missing:
         store = jobs[0].shop.store
