@@ -50,11 +50,11 @@ class Results:
                     self.metrics[key] = float(f"{value:.8g}")
         write_atomic(self.folder / "metrics.json", json.dumps(self.metrics, indent=1))
 
-    def draw(self, scored: Scored) -> None:
-        """Draw the pictures."""
+    def draw(self, scored: Scored, title: str = "") -> None:
+        """Draw the pictures; the title says what was searched, and how."""
         from adtoolkit.plots import draw_all
 
-        self.pictures = list(self._guarded("pictures", lambda: draw_all(scored, self.metrics, self.folder)) or [])
+        self.pictures = list(self._guarded("pictures", lambda: draw_all(scored, self.metrics, self.folder, title)) or [])
 
     def _guarded(self, name: str, work: Callable[[], Any]) -> Any:
         try:
@@ -75,9 +75,11 @@ def write_scores(folder: Path, scored: Scored) -> None:
             "events/score": scored.score,
             "events/fold": scored.fold,
             "events/truth": scored.events.truth,
+            "events/weight": scored.events.weight,
             "test/m": scored.test.m,
             "test/score": scored.test_score,
             "test/truth": scored.test.truth,
+            "test/weight": scored.test.weight,
             "template/m": None if scored.template is None else scored.template.m,
             "template/score": scored.template_score,
             "template/fold": scored.template_fold,

@@ -98,6 +98,12 @@ class Run:
         self.heard: list[Event] = []
         self.shop = Workshop(self.store, RunContext(seed=c.seed, device=self.device, tell=self._hear), self.overwrite)
 
+    @property
+    def title(self) -> str:
+        """Data and method, for pictures."""
+        window = f", window {self.config.window.lo:g} to {self.config.window.hi:g}" if self.config.window else ""
+        return f"{self.config.data.name}{window}: {' + '.join(self.parts)}, seed {self.config.seed}"
+
     def execute(self) -> RunResult:
         """Do it all.
 
@@ -106,7 +112,9 @@ class Run:
         """
         started = time.perf_counter()
         prepared = self.prepared()
-        about = {"device": self.device, "mix": self.plan.describe(), **self.about}
+        # two runs that searched and were judged by the same events can be compared pairwise
+        digests = {"events": prepared.dataset.events.digest, "test": prepared.dataset.test.digest}
+        about = {"device": self.device, "mix": self.plan.describe(), "digests": digests, **self.about}
         with self.folder.opened(self.config.to_toml(), about, self._hear):
             for event in self.heard:
                 self.folder.heard(event)
@@ -188,7 +196,7 @@ class Run:
         context = replace(self.shop.context, scope=("metric",), stage="metrics", workdir=self.folder.path)
         self._timed("metrics", lambda: results.measure(prepared.metrics, scored, context))
         if self.pictures:
-            self._timed("pictures", lambda: results.draw(scored))
+            self._timed("pictures", lambda: results.draw(scored, self.title))
         self._hear(Event("finished", "metrics", values={"seconds": self.times["metrics"]}))
         self.times["total"] = round(time.perf_counter() - started, 3)
         self.folder.update(

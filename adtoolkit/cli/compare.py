@@ -26,7 +26,9 @@ def _listed(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--by", multiple=True, metavar="KEY,...", callback=_listed, help="What groups are told apart by; whatever differs by default.")
+@click.option(
+    "--by", multiple=True, metavar="KEY,...", callback=_listed, help="What groups are told apart by; whatever differs by default."
+)
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", callback=_listed, help="A column, as in metrics.json. Repeatable.")
 @click.option("--baseline", metavar="NAME", help="The method that all others are compared with; the first one by default.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="rich", show_default=True, help="How to print it.")

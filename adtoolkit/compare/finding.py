@@ -13,6 +13,9 @@ from adtoolkit.compare.records import Records, RunRecord, read_json
 from adtoolkit.errors import ConfigError, DataError
 
 BENCH: Final = "bench.json"
+#: How a benchmark calls a cell that was not run yet.
+WAITING: Final = "waiting"
+KINDS: Final = ("data", "estimator", "interpolator", "scorer")
 
 
 def load(paths: Iterable[str | os.PathLike[str]]) -> Records:
@@ -76,28 +79,39 @@ def _bench(path: Path, content: Mapping[str, Any]) -> Iterator[RunRecord]:
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise DataError(f"'cells' in {path} is no list of cells.", "Write it anew: adtool bench FILE --collect")
     for cell in cells:
-        status = str(cell.get("status", "missing"))
-        reason = " ".join(str(cell.get("reason") or cell.get("error") or "").split())
+        status = str(cell.get("status", WAITING))
+        error = cell.get("error")
+        told = ": ".join(str(error[k]) for k in ("name", "message") if error.get(k)) if isinstance(error, Mapping) else str(error or "")
+        told = " ".join(told.split())
         folder = path.parent / str(cell["run"]) if cell.get("run") else None
         if folder is not None and is_run(folder):
             record = read_run(folder)
-            yield record if record.ok or status == "done" else replace(record, status=status, reason=reason or record.reason)
+            stale = record.digest and cell.get("digest") and record.digest != cell["digest"]
+            if record.ok and stale:
+                record = replace(record, status=status if status != "done" else WAITING, reason="its run folder is of an older version")
+            elif not record.ok and status not in {"done", WAITING}:
+                record = replace(record, status=status, reason=told or record.reason)
+            yield record
+        elif status == "done":
+            yield _planned(path, cell, "missing", "its run folder is gone")
         else:
-            gone = status == "done"
-            yield _planned(path, cell, "missing" if gone else status, "its run folder is gone" if gone else reason or _why(status))
-
-
-def _why(status: str) -> str:
-    return "it was not run yet" if status in {"missing", "planned", "run", "cached"} else "no reason was recorded"
+            yield _planned(path, cell, status, told or ("it was not run yet" if status == WAITING else "no reason was recorded"))
 
 
 def _planned(path: Path, cell: Mapping[str, Any], status: str, reason: str) -> RunRecord:
-    axes = {f"{k}.name" if k in {"data", "estimator", "interpolator", "scorer"} else k: v for k, v in (cell.get("axes") or {}).items()}
-    config = flat(axes)
-    own = config.pop("seed", None)
-    seed = cell.get("seed", own)
-    data_seed = config.pop("data.seed", seed)
-    label = ", ".join(f"{key} {value}" for key, value in config.items())
-    name = str(cell.get("name") or cell.get("id") or f"{label}, seed {seed}")
+    """A cell without a run folder: what is known of it are its axes."""
+    config = flat({_full(key): value for key, value in (cell.get("axes") or {}).items() if value is not None})
     config = used(config, config.get("estimator.name") != "none")
-    return RunRecord(f"{path.parent.name}: {name}", status, reason, config, whole=False, seed=seed, data_seed=data_seed)
+    seed = cell.get("seed", config.pop("seed", None))
+    data_seed = config.pop("data.seed", seed)
+    name = cell.get("cell") or ", ".join(f"{key} {value}" for key, value in config.items())
+    name = f"{path.parent.name}: {name} seed {seed}"
+    return RunRecord(name, status, reason, config, whole=False, seed=seed, data_seed=data_seed)
+
+
+def _full(axis: str) -> str:
+    """``scorer`` -> ``scorer.name``; ``scorer.cathode.members``, an option of one scorer, -> ``scorer.members``."""
+    if axis in KINDS:
+        return f"{axis}.name"
+    table, _, key = axis.partition(".")
+    return f"{table}.{key.rpartition('.')[2]}" if table in KINDS else axis

@@ -82,7 +82,9 @@ def full_key(name: str, runs: Iterable[RunRecord]) -> str:
         return ends[0]
     if ends:
         raise UnknownNameError("key of the configuration", name, ends, "Give its table too, as in --by scorer.members")
-    raise UnknownNameError("key of the configuration", name, [*SHORT, *(key for key in known if key not in _LONG)], "See config.toml of a run.")
+    raise UnknownNameError(
+        "key of the configuration", name, [*SHORT, *(key for key in known if key not in _LONG)], "See config.toml of a run."
+    )
 
 
 def _varies(runs: Sequence[RunRecord], key: str) -> bool:
@@ -161,10 +163,7 @@ def split_by_events(groups: Sequence[Bunch]) -> tuple[list[Bunch], bool]:
 
 def _fits(runs: Sequence[RunRecord], place: Mapping[int | None, RunRecord]) -> bool:
     seen = dict(place)
-    for run in runs:
-        if run.ok and not run.same_events(seen.setdefault(run.data_seed, run)):
-            return False
-    return True
+    return all(run.same_events(seen.setdefault(run.data_seed, run)) for run in runs if run.ok)
 
 
 def short(key: str) -> str:

@@ -26,13 +26,17 @@ def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in tables.items():
         if not prefix and key == "window" and not isinstance(value, str):
-            ends = (value["lo"], value["hi"]) if isinstance(value, Mapping) else tuple(value)
-            out["window"] = f"{ends[0]:g}-{ends[1]:g}"
+            out["window"] = "{:g}-{:g}".format(*_ends(value))
         elif isinstance(value, Mapping):
             out |= flat(value, f"{prefix}{key}.")
         else:
             out[f"{prefix}{key}"] = value
     return out
+
+
+def _ends(window: Any) -> tuple[float, float]:
+    lo, hi = (window["lo"], window["hi"]) if isinstance(window, Mapping) else window
+    return float(lo), float(hi)
 
 
 def used(config: Mapping[str, Any], estimates: bool) -> dict[str, Any]:
@@ -61,7 +65,8 @@ def read_run(folder: Path) -> RunRecord:
     estimates = mix["interpolator"] is not None if "interpolator" in mix else config.get("estimator.name") != "none"
     seed = config.pop("seed", None)
     data_seed = config.pop("data.seed", seed)
-    record = replace(record, config=used(config, estimates), seed=seed, data_seed=data_seed)
+    window = _ends(tables["window"]) if "window" in tables else None
+    record = replace(record, config=used(config, estimates), window=window, seed=seed, data_seed=data_seed)
     if fault:
         return replace(record, status="unreadable", reason=fault)
     return _told(record, manifest, folder)
@@ -78,6 +83,7 @@ def _told(record: RunRecord, manifest: Mapping[str, Any], folder: Path) -> RunRe
         notes=tuple(manifest.get("notes") or ()),
         events=manifest.get("events") or {},
         digests=manifest.get("digests") or {},
+        digest=str(manifest.get("digest") or ""),
         stages={key: float(stage["seconds"]) for key, stage in stages.items()},
         cpu={key: float(stage["cpu"]) for key, stage in stages.items() if "cpu" in stage},
         device=str(manifest.get("device") or ""),
@@ -99,5 +105,5 @@ def _told(record: RunRecord, manifest: Mapping[str, Any], folder: Path) -> RunRe
 def _mapping(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict):
-        raise ValueError(f"{path.name} holds no table")
+        raise ValueError(f"{path.name} holds no table")  # noqa: TRY004  # of the file, not of the caller
     return content

@@ -33,6 +33,7 @@ class RunRecord:
         config: Flat configuration, ``scorer.name`` -> ``cathode``; the window as ``window`` -> ``3.3-3.7``. Without what the run does not
             use: a run that makes no background model has no interpolator.
         whole: Whether ``config`` is that of the run; of a cell that never ran only the axes are known.
+        window: Ends of the signal region, where there is one.
         seed: The run's seed.
         data_seed: The seed that chose the events.
         metrics: Flat names to numbers.
@@ -40,6 +41,7 @@ class RunRecord:
         notes: What the run told its reader.
         events: Counts of events.
         digests: sha256 of the events and of the test events.
+        digest: sha256 of what decides the numbers, where a benchmark recorded it.
         stages: ``fit/<key>`` -> seconds it took when it was made; a stage shared by runs has one key.
         cpu: The same in seconds of CPU, where they were recorded.
         device: Where it ran.
@@ -53,6 +55,7 @@ class RunRecord:
     reason: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     whole: bool = True
+    window: tuple[float, float] | None = None
     seed: int | None = None
     data_seed: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -60,6 +63,7 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     events: Mapping[str, int] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
     stages: Mapping[str, float] = field(default_factory=dict)
     cpu: Mapping[str, float] = field(default_factory=dict)
     device: str = ""
@@ -142,8 +146,10 @@ class Records:
             raise DataError(f"'records' in {source} is no list of runs.", "Write it anew: adtool compare RUNS --format json")
         known = {f.name for f in fields(RunRecord)}
         try:
-            runs = (RunRecord(**{k: tuple(v) if k == "notes" else v for k, v in row.items() if k in known}) for row in rows)
-            return cls(tuple(runs))
+            given: list[dict[str, Any]] = [
+                {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in known} for row in rows
+            ]
+            return cls(tuple(RunRecord(**row) for row in given))
         except TypeError as error:
             raise DataError(f"A run in {source} cannot be read: {error}.", "Write it anew: adtool compare RUNS --format json") from error
 

@@ -17,7 +17,7 @@ def remarks(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
     floors = [run.metrics["max-sic-floor"] for run in ok if "max-sic-floor" in run.metrics]
     if floors and max(floors) > 1.05 * min(floors):
         out.append(
-            f"max-sic is searched from eps_B = {min(floors):.2g} on in some runs and from {max(floors):.2g} on in others: compare sic@ instead."
+            f"max-sic is searched from eps_B = {min(floors):.2g} on in some runs, from {max(floors):.2g} on in others: compare sic@ instead."
         )
     if len(devices := sorted({run.device for run in ok if run.device})) > 1:
         out.append(f"Times are of different devices: {', '.join(devices)}.")
@@ -27,4 +27,13 @@ def remarks(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
 def remarks_on_all(runs: Sequence[RunRecord]) -> list[str]:
     """On all runs."""
     versions = sorted({run.version for run in runs if run.version})
-    return [f"The runs were made by different versions of adtoolkit: {', '.join(versions)}."] if len(versions) > 1 else []
+    shown = ", ".join(versions[:3]) + (f" and {len(versions) - 3} more" if len(versions) > 3 else "")
+    return [f"The runs were made by different versions of adtoolkit: {shown}."] if len(versions) > 1 else []
+
+
+def remarks_on_blocked(runs: Sequence[RunRecord]) -> list[str]:
+    """Cells of a benchmark whose parts cannot work together: one line for each reason."""
+    reasons: dict[str, dict[str, None]] = {}
+    for run in runs:
+        reasons.setdefault(run.reason, {})["+".join(run.parts) or run.name] = None
+    return [f"Blocked, and so in no table: {', '.join(names)}: {reason}" for reason, names in reasons.items()]

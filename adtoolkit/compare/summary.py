@@ -23,7 +23,7 @@ from adtoolkit.compare.grouping import (
 )
 from adtoolkit.compare.intervals import Paired, Spread, by_unit, paired, spread
 from adtoolkit.compare.records import Records, RunRecord
-from adtoolkit.compare.remarks import remarks, remarks_on_all
+from adtoolkit.compare.remarks import remarks, remarks_on_all, remarks_on_blocked
 from adtoolkit.compare.replicas import replicas
 from adtoolkit.errors import ConfigError, UnknownNameError
 
@@ -139,8 +139,12 @@ def summarise(
         UnknownNameError: if a metric, key or baseline is not there.
         ConfigError: if none of the runs can be read.
     """
-    runs = records.runs
+    blocked = [run for run in records if run.status == "blocked"]
+    notes = [*records.notes, *remarks_on_blocked(blocked)]
+    runs = [run for run in records if run.status != "blocked"]
     whole = [run for run in runs if run.whole]
+    if blocked and not runs:
+        raise ConfigError(f"All {len(blocked)} cells are blocked: {'; '.join(notes)}", "Change the matrix; see: adtool bench FILE --plan")
     if not any(run.config for run in runs):
         why = "; ".join(f"{run.name}: {run.reason}" for run in runs[:5])
         raise ConfigError(f"None of the {len(runs)} runs can be read ({why}).", "Give other run folders.")
@@ -150,7 +154,6 @@ def summarise(
     columns = tuple(dict.fromkeys(metrics)) or tuple(usual(records.metrics))
     keys, added = keys_of(whole or list(runs), [full_key(name, runs) for name in by])
     groups, at_odds = split_by_events(bunches(runs, keys))
-    notes = list(records.notes)
     if by and added:
         notes.append(f"Groups are split by {', '.join(map(short, added))} too: --by {','.join(by)} alone would mix runs that differ in it.")
     if at_odds:
@@ -161,9 +164,11 @@ def summarise(
     named = _labels(groups)
     name = _baseline(groups, named, baseline)
     conditions = []
-    for condition in dict.fromkeys(group.part(condition=True) for group in groups):
+    for condition in sorted(dict.fromkeys(group.part(condition=True) for group in groups), key=_in_order):
         here = [group for group in groups if group.part(condition=True) == condition]
         conditions.append(_condition(here, [named[id(group)] for group in here], columns, name, level))
+    if baseline is None and name is not None and any(len(condition.groups) > 1 for condition in conditions):
+        notes.append(f"Differences are those to {name}, the first method found; choose another with --baseline NAME.")
     words = tuple(dict.fromkeys(metrics)) or tuple(m for m in MAIN if m in columns)[:1] or columns[:1]
     ok = [run for run in runs if run.ok]
     common = {short(key): value_of(whole[0], key) for key in _common(whole, keys)} if whole else {}
@@ -179,6 +184,18 @@ def summarise(
         (*notes, *remarks_on_all(ok)),
         records,
     )
+
+
+def _in_order(condition: tuple[tuple[str, str], ...]) -> list[tuple[float, str]]:
+    """Numbers by their size, all else by the alphabet."""
+
+    def place(value: str) -> tuple[float, str]:
+        try:
+            return float(value), ""
+        except ValueError:
+            return float("inf"), value
+
+    return [place(value) for _, value in condition]
 
 
 def _common(runs: Sequence[RunRecord], keys: Sequence[str]) -> list[str]:

@@ -91,14 +91,14 @@ def _difference(cell: Cell) -> list[str]:
 
 def footnotes(condition: Condition) -> list[str]:
     """What the numbers of a condition leave out."""
-    out = []
+    out = [f"{group.label}, not ok: {fault}" for group in condition.groups for fault in group.faults]
+    gone: dict[tuple[str, str], list[str]] = {}
     for group in condition.groups:
-        out += [f"{group.label}, not ok: {fault}" for fault in group.faults]
-        gone: dict[str, list[str]] = {}
-        for metric, cell in group.cells.items():
-            for why, n in cell.missing.items():
-                gone.setdefault(f"{why} ({n} of {group.n_ok} runs)", []).append(metric)
-        out += [f"{group.label}: no {', '.join(names)}: {why}" for why, names in gone.items()]
+        for why in dict.fromkeys(why for cell in group.cells.values() for why in cell.missing):
+            lacks = {metric: cell.missing[why] for metric, cell in group.cells.items() if why in cell.missing}
+            names = ", ".join(metric if n == group.n_ok else f"{metric} ({n} of {group.n_ok} runs)" for metric, n in lacks.items())
+            gone.setdefault((names, why), []).append(group.label)
+    out += [f"{', '.join(labels)}: no {names}: {why}" for (names, why), labels in gone.items()]
     few = [group.label for group in condition.groups if 0 < group.n_ok < 3]
     if few:
         out.append(f"No interval for {', '.join(few)}: fewer than 3 seeds.")

@@ -82,7 +82,9 @@ def _verdict(a: str, b: str, metric: str, paired: Paired) -> str:
     about = f"n={paired.n} paired seeds"
     if paired.lo is None or paired.hi is None:
         seeds = f"{paired.n} paired seed{'s' if paired.n > 1 else ''}"
-        return f"{a} against {b} in {_of(metric)}: {paired.mean:+.3g}, but with {seeds} no interval can be given (at least {LEAST} are needed)"
+        return (
+            f"{a} against {b} in {_of(metric)}: {paired.mean:+.3g}, but with {seeds} no interval can be given (at least {LEAST} are needed)"
+        )
     value, lo, hi = ends(paired.lo, paired.hi, paired.mean, sign=True)
     if not paired.decided:
         return f"{a} and {b} cannot be told apart in {_of(metric)}: {value} [{lo}, {hi}] ({about})"

@@ -12,17 +12,18 @@ from adtoolkit.plots.curves import draw_roc, draw_sic
 from adtoolkit.plots.features import draw_features
 from adtoolkit.plots.mass import draw_mass
 from adtoolkit.plots.scores import draw_scores
-from adtoolkit.plots.style import save
+from adtoolkit.plots.style import headed, save
 from adtoolkit.scored import Scored
 
 
-def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path) -> list[Path]:
+def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path, title: str = "") -> list[Path]:
     """Draw what the scored events allow: SIC and ROC need truth, features need a template.
 
     Args:
         scored: The run's events with their scores.
         metrics: The run's numbers, some of which are written into the pictures.
         directory: Where to write ``sic.png``, ``roc.png``, ``features.png``, ``mass.png``, ``scores.png``.
+        title: What was searched, and how; written above each picture.
 
     Returns:
         The files written.
@@ -36,4 +37,4 @@ def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path) -> l
         "scores": lambda: draw_scores(scored),
     }
     drawn = ((name, draw()) for name, draw in figures.items())
-    return [save(fig, directory / f"{name}.png") for name, fig in drawn if fig is not None]
+    return [save(headed(fig, title), directory / f"{name}.png") for name, fig in drawn if fig is not None]

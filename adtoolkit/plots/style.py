@@ -52,6 +52,13 @@ def legend(ax: Axes, **options: Any) -> None:
         ax.legend(frameon=False, fontsize="small", **options)
 
 
+def headed(fig: Figure, title: str) -> Figure:
+    """Write a title above everything else; what stood there becomes its second line."""
+    if title:
+        fig.suptitle("\n".join(filter(None, (title, fig.get_suptitle()))), fontsize="small")
+    return fig
+
+
 def mass_label(scored: Scored) -> str:
     """Name and unit of m."""
     return f"{scored.mass} [{scored.unit}]" if scored.unit else scored.mass
