@@ -25,13 +25,16 @@ from adtoolkit.context import RunContext
 from adtoolkit.interpolators.anchors import Anchors
 from adtoolkit.nn import chunk_size, ode, to_tensor, torch_device
 from adtoolkit.nn.cfm import FlowMatchingLoss
+from adtoolkit.nn.cfm_fit import has_fast_bfloat16
+from adtoolkit.nn.cfm_model import CfmModel
 from adtoolkit.nn.training import TrainingPlan, train
+from adtoolkit.nn.velocity import build
 from adtoolkit.types import Sample
 from adtoolkit_sigma.config import SigmaConfig
-from adtoolkit_sigma.estimator import Sigma, has_fast_bfloat16
-from adtoolkit_sigma.model import SigmaModel, build
+from adtoolkit_sigma.estimator import Sigma
+from adtoolkit_sigma.model import Blend
 
-NETWORK = {"hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "mass_frequencies", "time_frequencies"}
+NETWORK = {"hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "mass_embedding", "mass_frequencies", "time_frequencies"}
 
 
 def wait(device: torch.device) -> None:
@@ -41,9 +44,8 @@ def wait(device: torch.device) -> None:
 
 def training_rate(config: SigmaConfig, device: torch.device, data: Sample, steps: int, compiled: bool) -> dict:
     """Events per second of the toolkit's own loop, after as many steps to warm up."""
-    network = build((float(data.m.min()), float(data.m.max())), {"features": data.x.shape[1], **config.model_dump(include=NETWORK)}).to(
-        device
-    )
+    lo, hi = float(data.m.min()), float(data.m.max())
+    network = build({"features": data.x.shape[1], **config.model_dump(include=NETWORK)}, ((lo + hi) / 2, hi - lo)).to(device)
     network.mixed = config.precision == "bfloat16" or (config.precision == "auto" and has_fast_bfloat16(device))
     loss = FlowMatchingLoss(config.sigma_min)
     fast = torch.compile(network) if compiled else network
@@ -67,10 +69,9 @@ def training_rate(config: SigmaConfig, device: torch.device, data: Sample, steps
     return {"parameters": parameters, "batch": batch, "steps": steps, **times, "events_per_s": round(steps * batch / times["wall_s"])}
 
 
-def template_rate(model: SigmaModel, n: int, solver: ode.Solver, steps: int, chunk: int, device: torch.device) -> dict:
+def template_rate(model: CfmModel, n: int, solver: ode.Solver, steps: int, chunk: int, device: torch.device) -> dict:
     """Template events per second of the context interpolation in the window 3.3 to 3.7."""
-    anchors = Anchors(3.2, 3.8)
-    blend = model.blend(anchors.masses, anchors.weights)
+    blend = Blend(model, Anchors(3.2, 3.8))
     rng = np.random.default_rng(0)
     noise = to_tensor(rng.standard_normal((n, 5), dtype=np.float32), device)
     cond = to_tensor(rng.uniform(3.3, 3.7, (n, 1)), device)
@@ -97,16 +98,15 @@ def template_rate(model: SigmaModel, n: int, solver: ode.Solver, steps: int, chu
     }
 
 
-def windows_cost(model: SigmaModel, n: int, counts: tuple[int, ...]) -> dict:
+def windows_cost(model: CfmModel, n: int, counts: tuple[int, ...]) -> dict:
     """Seconds for templates of ``n`` events in each of several windows, all from one training."""
     out = {}
     for count in counts:
         clock = Clock()
         for i in range(count):
             lo = 3.0 + 0.1 * i
-            anchors = Anchors(lo - 0.1, lo + 0.5)
             rng = np.random.default_rng(i)
-            model.blend(anchors.masses, anchors.weights).sample(rng.uniform(lo, lo + 0.4, (n, 1)).astype(np.float32), rng)
+            Blend(model, Anchors(lo - 0.1, lo + 0.5)).sample(rng.uniform(lo, lo + 0.4, (n, 1)).astype(np.float32), rng)
         out[str(count)] = clock.read()
     return out
 

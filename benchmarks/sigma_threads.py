@@ -33,12 +33,22 @@ def step_ms(steps: int, seconds: float) -> dict[str, float]:
     import torch
 
     from adtoolkit.nn.cfm import FlowMatchingLoss
+    from adtoolkit.nn.velocity import build
     from adtoolkit_sigma.config import SigmaConfig
-    from adtoolkit_sigma.model import build
 
     c = SigmaConfig()
-    names = {"hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "mass_frequencies", "time_frequencies"}
-    network = build((2.0, 8.0), {"features": 5, **c.model_dump(include=names)}).train()
+    names = {
+        "hidden",
+        "blocks",
+        "norm",
+        "activation",
+        "dropout",
+        "gate_activation",
+        "mass_embedding",
+        "mass_frequencies",
+        "time_frequencies",
+    }
+    network = build({"features": 5, **c.model_dump(include=names)}, (5.0, 6.0)).train()
     optimizer = torch.optim.AdamW(network.parameters(), c.lr, fused=True)
     loss, g = FlowMatchingLoss(), torch.Generator().manual_seed(0)
     x, m = torch.randn(c.batch, 5, generator=g), 2 + 6 * torch.rand(c.batch, 1, generator=g)

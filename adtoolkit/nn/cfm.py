@@ -66,7 +66,15 @@ class FlowMatchingLoss:
 
     def __call__(self, field: Velocity, x: Tensor, cond: Tensor, weight: Tensor | None, generator: torch.Generator) -> Tensor:
         """The loss of a batch: [B, D] data, [B, C] conditions, [B] weights or None -> []."""
+        return self.value(field, x, cond, weight, self.draw(x, generator))
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What is random in the loss of [B, D] data: times [B] and noise [B, D]."""
         t = stratified_times(len(x), generator, x.device)
-        x0 = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return t, torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+    def value(self, field: Velocity, x: Tensor, cond: Tensor, weight: Tensor | None, drawn: tuple[Tensor, ...]) -> Tensor:
+        """The loss of a batch with the times and noise of `draw`."""
+        t, x0 = drawn
         xt, u = self.path(x0, x, t)
         return weighted_mean((field(t, xt, cond) - u).square().mean(1), weight)

@@ -21,6 +21,7 @@ from adtoolkit.nn.dopri5 import dopri5
 
 Solver = Literal["midpoint", "heun", "rk4", "dopri5"]
 SOLVERS: Final[tuple[Solver, ...]] = get_args(Solver)
+Trace = Literal["exact", "hutchinson"]
 
 #: A right-hand side: time [], state [N, ...] -> [N, ...].
 Rhs = Callable[[Tensor, Tensor], Tensor]
@@ -46,7 +47,16 @@ _STEPS: Final = {"midpoint": _midpoint, "heun": _heun, "rk4": _rk4}
 
 
 def solve(
-    f: Rhs, y: Tensor, t0: float, t1: float, *, steps: int = 10, solver: Solver = "midpoint", rtol: float = 1e-5, atol: float = 1e-6
+    f: Rhs,
+    y: Tensor,
+    t0: float,
+    t1: float,
+    *,
+    steps: int = 10,
+    solver: Solver = "midpoint",
+    rtol: float = 1e-5,
+    atol: float = 1e-6,
+    judged: int | None = None,
 ) -> Tensor:
     """Carry ``y`` from ``t0`` to ``t1`` (either direction).
 
@@ -59,12 +69,13 @@ def solve(
         solver: ``midpoint`` and ``heun`` evaluate f twice per step, ``rk4`` four times, ``dopri5`` as its tolerances ask.
         rtol: Relative tolerance of ``dopri5``.
         atol: Absolute tolerance of ``dopri5``.
+        judged: Leading columns of y whose error ``dopri5`` controls; None: all.
 
     Raises:
         ConfigError: if the solver is unknown or there are no steps.
     """
     if solver == "dopri5":
-        return dopri5(f, y, t0, t1, rtol=rtol, atol=atol)
+        return dopri5(f, y, t0, t1, rtol=rtol, atol=atol, judged=judged)
     if solver not in _STEPS or steps < 1:
         raise ConfigError(f"Cannot integrate with solver '{solver}' and {steps} steps.", f"Use at least one step of {', '.join(SOLVERS)}.")
     step = _STEPS[solver]
@@ -108,7 +119,7 @@ def log_prob(
     *,
     steps: int = 20,
     solver: Solver = "midpoint",
-    trace: Literal["exact", "hutchinson"] = "exact",
+    trace: Trace = "exact",
     generator: torch.Generator | None = None,
     chunk: int = 0,
 ) -> Tensor:
@@ -120,8 +131,10 @@ def log_prob(
         cond: [N, C] conditions.
         steps: See `solve`; the density needs about twice the steps of a draw.
         solver: See `solve`.
-        trace: ``exact`` sums D derivatives, ``hutchinson`` draws one random direction of +-1 per event.
-        generator: For ``hutchinson``.
+        trace: ``exact`` sums D derivatives; ``hutchinson`` takes one direction of +-1 per event, right on average (Grathwohl
+            et al., arXiv:1810.01367).
+        generator: Draws those directions; None takes them from the bits of each event, so that its density depends on
+            nobody else.
         chunk: Events carried at once; 0 takes all.
 
     Returns:
@@ -146,6 +159,17 @@ def log_prob(
     return out
 
 
+def _bits(x: Tensor) -> Tensor:
+    """[N, D] zeros and ones that look random and depend on each event's own float32 bits alone."""
+    word = x.float().contiguous().view(torch.int32).long()
+    place = torch.arange(1, x.shape[1] + 1, device=x.device)
+    # every bit depends on all features: a sum of odd multiples, then the finaliser of MurmurHash3 in 32 bits
+    mixed = ((word * (2 * place + 1)).sum(1, keepdim=True) * 0x9E3779B1 + place * 0x85EBCA77) & 0xFFFFFFFF
+    for factor in (0x85EBCA6B, 0xC2B2AE35):
+        mixed = ((mixed ^ (mixed >> 15)) * factor) & 0xFFFFFFFF
+    return (mixed ^ (mixed >> 16)) & 1
+
+
 @cache
 def _load_forward_mode() -> None:
     """Its first use loads code that warns of torch's own deprecations, which is nobody's business here."""
@@ -163,7 +187,7 @@ def _log_prob(
     if trace == "exact":
         tangents = torch.eye(d, dtype=x.dtype, device=x.device)[:, None, :].expand(d, *x.shape)
     else:
-        signs = torch.randint(0, 2, x.shape, generator=generator, device=x.device)
+        signs = _bits(x) if generator is None else torch.randint(0, 2, x.shape, generator=generator, device=x.device)
         tangents = (2 * signs - 1).to(x.dtype)[None]
 
     def augmented(t: Tensor, y: Tensor) -> Tensor:
@@ -177,6 +201,6 @@ def _log_prob(
         value, slopes = torch.func.vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]  # its stub forbids None here
         return torch.cat([value, slopes.sum(0)[:, None]], 1)
 
-    end = solve(augmented, torch.cat([x, x.new_zeros(len(x), 1)], 1), 1.0, 0.0, steps=steps, solver=solver)
+    end = solve(augmented, torch.cat([x, x.new_zeros(len(x), 1)], 1), 1.0, 0.0, steps=steps, solver=solver, judged=d)
     z, moved = end[:, :d], end[:, d]
     return -0.5 * (z.square().sum(1) + d * math.log(2 * math.pi)) + moved

@@ -5,9 +5,10 @@ from __future__ import annotations
 from adtoolkit.errors import MixError
 from adtoolkit.interfaces import Context, Interpolator, Model
 from adtoolkit.interpolators.anchors import anchors_of, check_anchors
+from adtoolkit.nn.cfm_model import CfmModel
 from adtoolkit.types import Sample, Window
 from adtoolkit_sigma.config import ContextConfig
-from adtoolkit_sigma.model import Blend, SigmaModel
+from adtoolkit_sigma.model import Blend
 
 
 class ContextInterpolator(Interpolator[ContextConfig]):
@@ -25,9 +26,8 @@ class ContextInterpolator(Interpolator[ContextConfig]):
         check_anchors(self.config, events, window)
 
     def bind(self, model: Model, window: Window | None, ctx: Context) -> Blend:  # noqa: ARG002 - part of the interface
-        if not isinstance(model, SigmaModel):
+        if not isinstance(model, CfmModel):
             raise MixError(
                 f"'context' interpolates inside SIGMA's network, but was given a {type(model).__name__}.", "Use --interpolator linear."
             )
-        anchors = anchors_of(self.config, window, model)
-        return model.blend(anchors.masses, anchors.weights)
+        return Blend(model, anchors_of(self.config, window, model))

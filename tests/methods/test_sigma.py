@@ -18,26 +18,29 @@ from adtoolkit.interpolators.config import DisplacementConfig, LinearConfig
 from adtoolkit.interpolators.displacement import Displacement
 from adtoolkit.interpolators.linear import Linear
 from adtoolkit.nn import ode
+from adtoolkit.nn.cfm_model import CfmModel
+from adtoolkit.nn.integration import Integration
+from adtoolkit.nn.velocity import FrequencyEmbedding, PlainContext, build
 from adtoolkit.types import Sample, Window
 from adtoolkit_sigma.config import ContextConfig, SigmaConfig
 from adtoolkit_sigma.estimator import Sigma
 from adtoolkit_sigma.interpolator import ContextInterpolator
-from adtoolkit_sigma.model import Integration, SigmaModel, build
-from adtoolkit_sigma.network import BlendContext, Embedding, PlainContext
+from adtoolkit_sigma.network import BlendContext
 from adtoolkit_sigma.plugin import adtoolkit_register_components
 
 WINDOW = Window(3.3, 3.7)
 RANGE = (2.0, 6.0)
+SCALE = (4.0, 4.0)  # its centre and width
 OPTIONS = {
     "features": 5, "hidden": 32, "blocks": 3, "norm": "layer", "activation": "relu", "dropout": 0.0, "gate_activation": True,
-    "mass_frequencies": 8, "time_frequencies": 3,
+    "mass_embedding": "frequencies", "mass_frequencies": 8, "time_frequencies": 3,
 }  # fmt: skip
 
 
 def network(dtype=torch.float64, **options):
     """Random weights, all large enough to matter."""
     torch.manual_seed(1)
-    net = build(RANGE, OPTIONS | options).eval()
+    net = build(OPTIONS | options, SCALE).eval()
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.3)
     return net.to(dtype).requires_grad_(False)
@@ -139,8 +142,8 @@ def test_masses_inside_the_window_play_no_part():
 
 def test_both_ends_of_the_mass_range_are_told_apart():
     """On [-1/2, 1/2] no two masses share an embedding; on the published [-1, 1] the two ends do."""
-    ours = Embedding(2.0, 6.0, 8, 3)
-    published = Embedding(3.0, 5.0, 8, 3)  # half the range as the whole: 2 and 6 become -1 and 1
+    ours = FrequencyEmbedding(4.0, 4.0, 8, 3)
+    published = FrequencyEmbedding(4.0, 2.0, 8, 3)  # half the range as the whole: 2 and 6 become -1 and 1
     ends = torch.tensor([2.0, 6.0])
 
     assert (published(torch.tensor(0.0), ends).diff(dim=0)).abs().max() < 1e-3
@@ -151,7 +154,7 @@ def test_both_ends_of_the_mass_range_are_told_apart():
 
 def test_training_in_bfloat16_leaves_evaluation_in_float32():
     """Mixed arithmetic is for training only; gradients still reach every weight."""
-    net = build(RANGE, OPTIONS)
+    net = build(OPTIONS, SCALE)
     net.mixed = True
     x, m, _ = places(64, torch.float32)
     t = torch.rand(64, generator=torch.Generator().manual_seed(0))
@@ -223,7 +226,7 @@ def test_few_steps_of_the_midpoint_rule_are_enough(trained):
 @pytest.mark.parametrize("n", [0, 1, 7, 4096, 5001])
 def test_any_number_of_events_is_drawn_whatever_the_chunks(n):
     """None, one, odd and more than a chunk; the same events, taken apart, are the same."""
-    model = SigmaModel(network(torch.float32), OPTIONS, RANGE, Integration(steps=2))
+    model = CfmModel(network(torch.float32), OPTIONS, RANGE, Integration(steps=2))
     cond = np.linspace(2, 6, n, dtype="f")[:, None]
     x = model.sample(cond, np.random.default_rng(0))
 
@@ -237,7 +240,7 @@ def test_any_number_of_events_is_drawn_whatever_the_chunks(n):
 def test_a_stored_model_gives_the_same_answers(trained, tmp_path):
     """Bit for bit, without pickles."""
     trained.save(tmp_path)
-    back = SigmaModel.load(tmp_path, "cpu")
+    back = CfmModel.load(tmp_path, "cpu")
     cond = np.linspace(2.5, 5, 100, dtype="f")[:, None]
     x = trained.sample(cond, np.random.default_rng(0))
 

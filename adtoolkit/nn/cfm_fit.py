@@ -1,0 +1,117 @@
+"""Training of flow-matching models, one or several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from adtoolkit.cfm_config import CfmConfig
+from adtoolkit.errors import DataError
+from adtoolkit.interfaces import FitTask
+from adtoolkit.nn import together, training
+from adtoolkit.nn.cfm import FlowMatchingLoss
+from adtoolkit.nn.cfm_model import CfmModel
+from adtoolkit.nn.integration import Integration
+from adtoolkit.nn.plan import TrainingPlan
+from adtoolkit.nn.tools import isolated_rng, seed_from, torch_device
+from adtoolkit.nn.velocity import VelocityNetwork, build
+from adtoolkit.types import Sample
+
+_NETWORK = {
+    "hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "mass_embedding", "mass_frequencies", "time_frequencies",
+}  # fmt: skip
+_PLAN = {
+    "steps", "epochs", "batch", "lr", "weight_decay", "schedule", "ema", "validate_every", "validate_from", "patience", "keep",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Untrained:
+    """A network before its training, and what its model will need to be told."""
+
+    network: VelocityNetwork
+    options: dict[str, Any]
+    mass_range: tuple[float, float]
+
+
+def fit_cfm(config: CfmConfig, tasks: Sequence[FitTask]) -> list[CfmModel]:
+    """A model of p(x | m) per task, in order.
+
+    Tasks are trained as one stack where that gives the same models, see `adtoolkit.nn.together`, and where it is faster:
+    one after another else. First weights, order of the events and noise of a task come from its own context, so that a
+    model does not depend, but for rounding, on what it was trained with.
+
+    Raises:
+        DataError: if a task has no events, events that are not finite, or one mass alone.
+        RunError: if a loss stops being a finite number.
+    """
+    plan = TrainingPlan(freeze_epoch=config.frozen_from, **config.model_dump(include=_PLAN))
+    loss = FlowMatchingLoss(config.sigma_min)
+    starts = [_untrained(config, task) for task in tasks]
+    left = list(range(len(tasks)))
+    if not config.dropout and config.norm != "batch" and together.same_as_alone(plan):
+        device = torch_device(tasks[0].ctx.device) if tasks else torch.device("cpu")
+        for group in together.groups(plan, [len(task.train) for task in tasks], config.hidden, device):
+            good = together.train_together(
+                [starts[i].network for i in group], loss, [tasks[i].train for i in group], plan, [tasks[i].ctx for i in group]
+            )
+            left = [i for i in left if i not in group or not good[group.index(i)]]
+            for i in set(left) & set(group):  # the ordinary training knows what to do with steps that are not finite
+                starts[i] = _untrained(config, tasks[i])
+    for i in left:
+        training.train(starts[i].network, loss, tasks[i].train, tasks[i].val, plan, tasks[i].ctx)
+    integration = Integration(config.solver, config.solver_steps, config.density_steps, config.trace)
+    return [CfmModel(start.network, start.options, start.mass_range, integration) for start in starts]
+
+
+def _untrained(config: CfmConfig, task: FitTask) -> _Untrained:
+    """The first weights of a task; bad events are refused here, before anything is trained."""
+    train = task.train
+    if not len(train):
+        raise DataError("There are no events to train on.", "Check the window and the cuts.")
+    for name, sample in (("training", train), ("validation", task.val)):
+        _check(sample, name)
+    lo, hi = float(train.m.min()), float(train.m.max())
+    if not lo < hi:
+        raise DataError(f"All {len(train)} training events have the mass {lo:g}: p(x | m) needs a range of masses.", "Choose another m.")
+    options = {"features": train.x.shape[1], **config.model_dump(include=_NETWORK)}
+    if config.mass_embedding == "raw":
+        scale = (float(train.m.mean(dtype="f8")), float(train.m.std(dtype="f8")))
+    else:
+        scale = ((lo + hi) / 2, hi - lo)
+    with isolated_rng(seed_from(task.ctx.rng("initial weights"))):
+        network = build(options, scale)
+    device = torch_device(task.ctx.device)
+    network.mixed = config.precision == "bfloat16" or (config.precision == "auto" and has_fast_bfloat16(device))
+    # the range that anchors are checked against includes the validation events: the same as all that a check sees before
+    known = (float(task.val.m.min(initial=lo)), float(task.val.m.max(initial=hi)))
+    return _Untrained(network, options, known)
+
+
+def _check(sample: Sample, what: str) -> None:
+    if sample.context is not None and sample.context.shape[1]:
+        raise DataError(
+            f"The {what} events have {sample.context.shape[1]} conditions besides m, but this network sees m alone.",
+            "Leave the further conditions out, or use them as features.",
+        )
+    for name, array in (("x", sample.x), ("m", sample.m), ("weight", sample.weights)):
+        if bad := int((~np.isfinite(array)).sum()):
+            raise DataError(
+                f"The {what} events have {bad} values in {name} that are not finite numbers.", "Drop those events: --drop-invalid"
+            )
+    if len(sample) and (sample.weights.min() < 0 or not sample.weights.any()):
+        raise DataError(f"The {what} events have negative weights or none above zero.", "Use weights that are zero or larger.")
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware: CPUs with AMX, and GPUs since Ampere."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":  # older torch cannot tell: float32
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(capabilities.get("amx_bf16"))
+    return False
