@@ -9,12 +9,12 @@ from typing import Literal, cast
 
 import torch
 from nflows.transforms.base import Transform
-from nflows.transforms.made import MADE
 from nflows.transforms.permutations import ReversePermutation
 from torch import Tensor, nn
 
 from adtoolkit.errors import ConfigError
 from adtoolkit.nn.flows_affine import AffineAutoregressive, FlowBatchNorm, refresh_statistics
+from adtoolkit.nn.flows_nets import MaskedNet, PlainNet
 from adtoolkit.nn.flows_spline import SplineAutoregressive, SplineCoupling
 from adtoolkit.nn.tools import isolated_rng
 
@@ -107,27 +107,6 @@ class ConditionalFlow(nn.Module):
             refresh_statistics(self.layers, x, (cond - self.shift) / self.scale)
 
 
-class _Net(nn.Module):
-    """[N, inputs], [N, C] -> [N, outputs]: two hidden layers; the last starts near zero, so that splines start near the identity."""
-
-    def __init__(self, inputs: int, conditions: int, hidden: int, outputs: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(inputs + conditions, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), _small(nn.Linear(hidden, outputs))
-        )
-
-    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
-        out: Tensor = self.layers(torch.cat([x, cond], 1))
-        return out
-
-
-def _small(layer: nn.Linear) -> nn.Linear:
-    with torch.no_grad():
-        layer.weight.mul_(0.01)
-        layer.bias.zero_()
-    return layer
-
-
 def _layers(shape: FlowShape) -> list[nn.Module]:
     """Transforms in the order of the density direction."""
     d, c = shape.features, shape.conditions
@@ -136,13 +115,12 @@ def _layers(shape: FlowShape) -> list[nn.Module]:
         if shape.kind == "maf":
             found += [AffineAutoregressive(d, c, shape.hidden), FlowBatchNorm(d), ReversePermutation(d)]
         elif shape.kind == "rqs-autoregressive":
-            made = MADE(d, shape.hidden, c, num_blocks=1, output_multiplier=3 * shape.bins - 1, activation=nn.functional.silu)
-            _small(made.final_layer)
-            found += [SplineAutoregressive(made, d, shape.bound), ReversePermutation(d)]
+            masked = MaskedNet(d, c, shape.hidden, 3 * shape.bins - 1)
+            found += [SplineAutoregressive(masked, d, shape.bound), ReversePermutation(d)]
         else:
 
             def net(inputs: int, outputs: int) -> nn.Module:
-                return _Net(inputs, c, shape.hidden, outputs)
+                return PlainNet(inputs, c, shape.hidden, outputs)
 
             found.append(SplineCoupling(_mask(d, i), net, shape.bins, shape.bound))
     return found
