@@ -281,3 +281,47 @@ def test_names_are_completed(words: str, word: str, expected: str) -> None:
     done = process(_ADTOOL_COMPLETE="zsh_complete", COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1))
 
     assert expected in done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["run", "--foo"], "error: No such option '--foo'"),
+        (["plan", "--seed", "x"], "error: Invalid value for '--seed': 'x' is not a valid integer. See: adtool plan --help\n"),
+        (["show"], "error: Missing argument '[KIND]'. See: adtool show --help\n"),
+        (["compare"], "error: Missing argument 'RUNS...'. See: adtool compare --help\n"),
+    ],
+)
+def test_wrong_usage_is_one_line_like_every_error(args: list[str], line: str) -> None:
+    result = adtool(*args)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+
+
+def test_show_finds_a_name_that_only_one_kind_has() -> None:
+    assert adtool("show", "toy-bump").output == adtool("show", "data", "toy-bump").output
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["show", "cathode"], "adtool show estimator cathode or adtool show scorer cathode"),
+        (["show", "scorer"], "Which scorer? There is: "),
+        (["show", "toy-bumb"], "Did you mean 'toy-bump'?"),
+        (["show", "scorr", "cwola"], "Did you mean 'scorer'?"),
+    ],
+)
+def test_show_says_which_kinds_there_are(args: list[str], message: str) -> None:
+    result = adtool(*args)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_show_says_what_a_metric_needs() -> None:
+    needs = "needs  template (draws of the background model, in runs that make one), truth (events of known truth)"
+
+    assert needs in adtool("show", "metric", "closure").output
+    assert json.loads(adtool("show", "metric", "closure", "--json").output)["needs"] == ["template", "truth"]

@@ -10,11 +10,18 @@ from typing import Final
 
 from adtoolkit.capabilities import DATA_CAPS, Cap, Caps
 from adtoolkit.config import ComponentConfig
+from adtoolkit.errors import AdtoolError
 from adtoolkit.mix import Plan, resolve
 from adtoolkit.overrides import allowed, presets_of, show_value
 from adtoolkit.plugin import Component
 from adtoolkit.registry import Registry
 
+#: What metrics need of a run.
+_NEEDS: Final = {
+    "template": "draws of the background model, in runs that make one",
+    "truth": "events of known truth",
+    "log-ratio": "a scorer whose score is a log-ratio of densities",
+}
 _ENTRY: Final = re.compile(r"^    (\w+): (.*(?:\n {8,}\S.*)*)", re.MULTILINE)
 
 
@@ -42,6 +49,20 @@ def facts(component: Component) -> Iterator[tuple[str, str]]:
 
 def _caps(caps: Caps) -> str:
     return ", ".join(f"{cap} ({Cap(cap).meaning})" if ":" not in cap else cap for cap in sorted(caps))
+
+
+def needs_of_metric(registry: Registry, component: Component) -> list[str]:
+    """What a metric needs of a run; its class says so. Nothing if the class cannot be imported, which ``adtool check`` explains."""
+    try:
+        needs = registry.load(component).needs
+    except AdtoolError:
+        return []
+    return sorted(needs)
+
+
+def meant(needs: list[str]) -> str:
+    """The needs of a metric with what they mean."""
+    return ", ".join(f"{need} ({_NEEDS[need]})" if need in _NEEDS else need for need in needs)
 
 
 def options(config: type[ComponentConfig]) -> list[dict[str, str]]:

@@ -10,8 +10,9 @@ import click
 
 from adtoolkit.cli.lazy import Debug
 from adtoolkit.cli.options import complete_names
+from adtoolkit.errors import UnknownNameError
 from adtoolkit.plugin import KINDS, Component, Kind
-from adtoolkit.registry import Registered, default_registry
+from adtoolkit.registry import Registered, Registry, default_registry
 
 _KIND = click.Choice(KINDS)
 
@@ -19,6 +20,11 @@ _KIND = click.Choice(KINDS)
 def _name_of_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     kind = ctx.params.get("kind")
     return complete_names(kind)(ctx, param, incomplete) if kind in KINDS else []
+
+
+def _kind_or_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    names = dict.fromkeys([*KINDS, *(name for kind in KINDS for name in complete_names(kind)(ctx, param, ""))])
+    return [name for name in names if name.startswith(incomplete)]
 
 
 @click.command("list")
@@ -37,24 +43,50 @@ def list_(kind: Kind | None, as_json: bool) -> None:
         click.echo(f"{len(registry.failures)} fault(s) in plugins; see: adtool plugins", err=True)
 
 
+def _find(registry: Registry, kind: str, name: str | None) -> Registered:
+    """The component meant by two words, or by one that only one kind has."""
+    if name is not None:
+        if kind not in KINDS:
+            raise UnknownNameError("kind of component", kind, list(KINDS), "See: adtool list")
+        return registry.get(kind, name)
+    if kind in KINDS:
+        raise click.UsageError(f"Which {kind}? There is: {', '.join(registry.names(kind))}.", click.get_current_context())
+    having = [each for each in KINDS if kind in registry.names(each)]
+    if len(having) > 1:
+        which = " or ".join(f"adtool show {each} {kind}" for each in having)
+        raise click.UsageError(f"'{kind}' is the name of a component of {len(having)} kinds: {which}.", click.get_current_context())
+    if not having:
+        raise UnknownNameError("component", kind, sorted({n for each in KINDS for n in registry.names(each)}), "See: adtool list")
+    return registry.get(having[0], kind)
+
+
 @click.command()
-@click.argument("kind", type=_KIND)
-@click.argument("name", shell_complete=_name_of_kind)
+@click.argument("kind", metavar="[KIND]", shell_complete=_kind_or_name)
+@click.argument("name", metavar="NAME", required=False, shell_complete=_name_of_kind)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(kind: Kind, name: str, as_json: bool) -> None:
-    """Show a component: its options, presets, needs, and what it works with."""
+def show(kind: str, name: str | None, as_json: bool) -> None:
+    """Show a component: its options, presets, needs, and what it works with.
+
+    KIND is data, estimator, interpolator, scorer or metric; it may be left away where only one kind has the NAME.
+    """
     from adtoolkit.cli import describe
 
     registry = default_registry()
-    found = registry.get(kind, name)
+    found = _find(registry, kind, name)
+    kind, name = found.component.kind, found.component.name
     options = describe.options(registry.config_class(found.component))
     presets = describe.presets(registry.config_class(found.component))
     partners = describe.partners(registry, found.component)
+    needs = describe.needs_of_metric(registry, found.component) if kind == "metric" else []
     if as_json:
-        click.echo(json.dumps({**_record(found), "options": options, "presets": presets, "works_with": partners}))
+        click.echo(
+            json.dumps(
+                {**_record(found), "options": options, "presets": presets, "works_with": partners} | ({"needs": needs} if needs else {})
+            )
+        )
         return
     click.echo(f"{kind} {name}: {found.component.summary}")
-    _columns([("from", str(found.origin)), *describe.facts(found.component)])
+    _columns([("from", str(found.origin)), *describe.facts(found.component), *((("needs", describe.meant(needs)),) if needs else ())])
     if options:
         table = f"metrics.{name}" if kind == "metric" else kind
         click.echo(f"\noptions, each set by --set {table}.OPTION=VALUE:")

@@ -96,9 +96,11 @@ class Root(LazyGroup):
             return run()
         try:
             result: Any = run()
-        except click.ClickException as error:
+        except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)
+        except click.ClickException as error:
+            _end(error, f"error: {_one_line(error)}", error.exit_code, debug)
         except click.Abort:
             _end(None, "interrupted.", 130, debug)
         except AdtoolError as error:
@@ -108,6 +110,13 @@ class Root(LazyGroup):
             hint = "" if debug.on else " This should not happen; run again with --debug for the traceback."
             _end(error, f"error: {type(error).__name__}: {text}.{hint}", 1, debug)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _one_line(error: click.ClickException) -> str:
+    """What click found wrong with a command line, and where it is explained."""
+    text = " ".join(error.format_message().split())
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{text}{'' if text[-1:] in '.?!)' else '.'} See: {ctx.command_path} --help" if ctx else text
 
 
 def _end(error: BaseException | None, line: str, code: int, debug: Debug) -> NoReturn:
