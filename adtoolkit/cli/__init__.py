@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "run": ("adtoolkit.cli.run:run", "Search data for a resonant anomaly."),
     "plan": ("adtoolkit.cli.plan:plan", "Print what a run would do, and whether its parts can work together."),
     "compare": ("adtoolkit.cli.compare:compare", "Say with uncertainties which of several runs is better."),
+    "bench": ("adtoolkit.cli.bench:bench", "Run every cell of a matrix of searches, sharing what they have in common."),
     "list": ("adtoolkit.cli.inspect:list_", "List the components there are."),
     "show": ("adtoolkit.cli.inspect:show", "Show a component: its options, presets, needs, and what it works with."),
     "plugins": ("adtoolkit.cli.inspect:plugins", "List the plugins, and what went wrong with any of them."),

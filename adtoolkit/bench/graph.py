@@ -1,0 +1,176 @@
+"""What the cells of a bench share, as a graph of tasks: each training once, each template that several need once, then the cells.
+
+Tasks are plain data, so that they travel to other processes and machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from adtoolkit.bench.cells import Cell
+from adtoolkit.capabilities import DATA_CAPS, Cap
+from adtoolkit.mix import Plan
+from adtoolkit.plugin import Region
+from adtoolkit.store import key_of
+
+Kind = Literal["fit", "template", "cell"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One configuration to be worked on.
+
+    Attributes:
+        key: Of the training, of the template, or the digest of the cell.
+        config: All options, as `RunConfig.tables` gives them.
+        digest: The cell's whose configuration this is.
+        data: Key of its data set.
+    """
+
+    key: str
+    config: Mapping[str, Any]
+    digest: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work.
+
+    Attributes:
+        id: Unique in its graph.
+        kind: ``fit`` trains background models, ``template`` makes all that comes before the scorer, ``cell`` is a whole run.
+        name: For people.
+        work: What to do; several only for trainings that are done together.
+        after: Tasks that must have ended before.
+        estimator: Name of the estimator.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    work: tuple[Work, ...]
+    after: tuple[str, ...] = ()
+    estimator: str = ""
+
+
+def data_key(cell: Cell) -> str:
+    """Of the options and the seed that decide the events."""
+    return key_of({"data": cell.config.tables()["data"], "seed": cell.config.data_seed})
+
+
+def fit_key(cell: Cell) -> str | None:
+    """Equal for cells that need the same training; None where nothing is trained."""
+    plan, config = cell.outcome, cell.config
+    if not isinstance(plan, Plan) or not plan.estimates:
+        return None
+    window = plan.region is Region.SIDEBAND and config.window
+    return key_of(
+        {
+            "data": data_key(cell),
+            "estimator": config.tables()["estimator"],
+            "version": plan.estimator.cache_version,
+            "region": plan.region,
+            "window": [window.lo, window.hi] if window else None,
+            "seed": config.seed,
+            "device": config.run.device,
+            # preprocessing is fitted on the reference events too where one of the parts uses them
+            "reference": plan.region is Region.REFERENCE or Cap.REFERENCE in plan.scorer.needs,
+        }
+    )
+
+
+def template_key(cell: Cell) -> str | None:
+    """Equal for cells whose scorers are given the same background."""
+    plan, config = cell.outcome, cell.config
+    if not isinstance(plan, Plan) or not plan.estimates:
+        return None
+    tables = config.tables()
+    parts = {name: tables.get(name) for name in ("interpolator", "window", "mass", "template")}
+    return key_of({"fit": fit_key(cell), "version": plan.interpolator.cache_version, **parts})
+
+
+def build(cells: Iterable[Cell], stack: Callable[[Cell], int] = lambda _: 1) -> list[Task]:
+    """The tasks that compute these cells, in an order that respects what they wait for.
+
+    Args:
+        cells: Cells that can run.
+        stack: How many trainings like that of a cell may be done together.
+    """
+    fits: dict[str, list[Cell]] = {}
+    templates: dict[str, list[Cell]] = {}
+    cells = list(cells)
+    for cell in cells:
+        if (fit := fit_key(cell)) is not None and (template := template_key(cell)) is not None:
+            fits.setdefault(fit, []).append(cell)
+            templates.setdefault(template, []).append(cell)
+    tasks, made_by = _fits(fits, stack)
+    for key, members in templates.items():
+        if len(members) > 1:
+            # one that needs densities makes them too, for all
+            first = next((c for c in members if Cap.LOG_PROB in _needs(c)), members[0])
+            after = (made_by[str(fit_key(first))],)
+            tasks.append(Task(f"template-{key}", "template", _background(first), (_work(key, first),), after, first.config.estimator.name))
+    for cell in cells:
+        before: tuple[str, ...] = ()
+        if (template := template_key(cell)) is not None:
+            before = (f"template-{template}" if len(templates[template]) > 1 else made_by[str(fit_key(cell))],)
+        name = f"{cell.name} seed {cell.seed}"
+        tasks.append(Task(f"cell-{cell.digest}", "cell", name, (_work(cell.digest, cell),), before, cell.config.estimator.name))
+    return tasks
+
+
+def _fits(fits: Mapping[str, list[Cell]], stack: Callable[[Cell], int]) -> tuple[list[Task], dict[str, str]]:
+    """The trainings, alike ones together, and which task makes which."""
+    groups: dict[str, list[tuple[str, Cell]]] = {}
+    for key, (cell, *_) in fits.items():
+        alike = key_of({"estimator": cell.config.tables()["estimator"], "device": cell.config.run.device}) if stack(cell) > 1 else key
+        groups.setdefault(alike, []).append((key, cell))
+    tasks: list[Task] = []
+    made_by: dict[str, str] = {}
+    for members in groups.values():
+        size = max(1, stack(members[0][1]))
+        for start in range(0, len(members), size):
+            group = members[start : start + size]
+            first = group[0][1]
+            task = f"fit-{group[0][0]}"
+            name = f"{_training(first)}{f' and {len(group) - 1} more' if len(group) > 1 else ''}"
+            tasks.append(Task(task, "fit", name, tuple(_work(key, cell) for key, cell in group), (), first.config.estimator.name))
+            made_by |= {key: task for key, _ in group}
+    return tasks, made_by
+
+
+def _needs(cell: Cell) -> frozenset[str]:
+    return cell.outcome.scorer.needs - DATA_CAPS if isinstance(cell.outcome, Plan) else frozenset()
+
+
+def _work(key: str, cell: Cell) -> Work:
+    return Work(key, cell.config.tables(), cell.digest, data_key(cell))
+
+
+def _training(cell: Cell) -> str:
+    region = cell.outcome.region if isinstance(cell.outcome, Plan) else None
+    window = f" {cell.config.window.label}" if region is Region.SIDEBAND and cell.config.window else ""
+    return f"{cell.config.estimator.name}{window} seed {cell.config.seed}"
+
+
+def _background(cell: Cell) -> str:
+    window = f" {cell.config.window.label}" if cell.config.window else ""
+    return f"{cell.config.estimator.name}+{cell.config.interpolator.name}{window} seed {cell.config.seed}"
+
+
+def slice_of(cells: list[Cell], index: int, of: int) -> list[Cell]:
+    """One of ``of`` parts of the cells. Cells that share a training lie in the same part; the parts are about equally large."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(fit_key(cell) or cell.digest, []).append(cell)
+    loads = [0] * of
+    mine: set[str] = set()
+    for members in sorted(groups.values(), key=len, reverse=True):  # stable: the same in every process
+        lightest = loads.index(min(loads))
+        loads[lightest] += len(members) + (fit_key(members[0]) is not None)
+        if lightest == index:
+            mine |= {cell.digest for cell in members}
+    return [cell for cell in cells if cell.digest in mine]

@@ -1,0 +1,176 @@
+"""One bench from the file to the end: what there is, what is left, who does it, and the record of it all."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import adtoolkit
+from adtoolkit.bench import graph
+from adtoolkit.bench.cells import Cell, expand
+from adtoolkit.bench.drive import Driver
+from adtoolkit.bench.folder import BenchFolder, State
+from adtoolkit.bench.matrix import Matrix, read_matrix
+from adtoolkit.bench.work import Outcome, Site
+from adtoolkit.errors import ConfigError
+from adtoolkit.mix import Plan
+from adtoolkit.store import Overwrite, Store
+
+if TYPE_CHECKING:
+    from adtoolkit.bench.crews import Crew
+    from adtoolkit.bench.graph import Task
+    from adtoolkit.registry import Registry
+
+
+@dataclass
+class Session:
+    """A bench.
+
+    Attributes:
+        matrix: The file.
+        folder: Where its results lie.
+        cells: All of it.
+        own: The cells of this slice; all of them where there are no slices.
+        states: Digest -> what is there of a cell.
+        notes: What a reader should know.
+        overwrite: As for a run.
+        store: The stage cache.
+        stack: How many trainings may be done together; None: decided by the device.
+        trainings: Background models trained in this session.
+    """
+
+    matrix: Matrix
+    folder: BenchFolder
+    cells: list[Cell]
+    own: list[Cell]
+    states: dict[str, State]
+    notes: list[str]
+    overwrite: Overwrite = "only-missing"
+    store: Store = field(default_factory=Store)
+    stack: int | None = None
+    trainings: int = 0
+    written: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def todo(self) -> list[Cell]:
+        """Cells of this slice that are still to be computed."""
+        done = set() if self.overwrite == "always" else {"done"}
+        return [cell for cell in self.own if self.states[cell.digest].status not in {*done, "blocked"}]
+
+    def tasks(self) -> list[Task]:
+        """What is to be done. With ``only-cache`` nothing is shared, as nothing is made."""
+        tasks = graph.build(self.todo, self.together)
+        if self.overwrite == "only-cache":
+            return [task for task in tasks if task.kind == "cell"]
+        if self.overwrite == "always":
+            return tasks
+        return [task for task in tasks if task.kind != "fit" or not all(self.trained(work.key) for work in task.work)]
+
+    def together(self, cell: Cell) -> int:
+        """How many trainings like that of a cell are done together."""
+        return 1 if self.stack is None or not isinstance(cell.outcome, Plan) else self.stack
+
+    def trained(self, key: str) -> bool:
+        """Whether a shared training was recorded and is still in the cache."""
+        record = self.folder.fit_record(key)
+        return record is not None and (self.store.root / str(record.get("stage")) / "DONE").exists()
+
+    def count(self) -> Counter[str]:
+        """Status -> how many cells of this slice."""
+        return Counter(self.states[cell.digest].status for cell in self.own)
+
+    def run(self, crew: Crew, site: Site, begun: Callable[[Task], None], ended: Callable[[Task, Outcome], None]) -> None:
+        """Compute what is left; bench.json follows.
+
+        Raises:
+            RunError: if the crew cannot go on. Results so far are kept.
+        """
+        if self.overwrite == "always":
+            self.folder.forget_data()
+        tasks = self.tasks()
+
+        def heard(task: Task, outcome: Outcome) -> None:
+            self.trainings += outcome.trainings
+            if task.kind == "cell":
+                self.states[task.work[0].digest] = _state(outcome, self.overwrite)
+                self._keep()
+            ended(task, outcome)
+
+        self._keep(now=True)
+        try:
+            Driver(tasks, crew, site, begun, heard).drive()
+        finally:
+            self._keep(now=True)
+
+    def _keep(self, *, now: bool = False) -> None:
+        """Write bench.json; not after every cell where writing it takes long."""
+        last, took = self.written
+        if now or time.monotonic() - last > max(1.0, 20 * took):
+            started = time.monotonic()
+            self.folder.write(self.matrix, self.cells, self.states, {cell.digest for cell in self.own})
+            self.written = time.monotonic(), time.monotonic() - started
+
+    def site(self, *, threads: int | None, pictures: bool) -> Site:
+        """What the workers must know."""
+        folder, cache = str(self.folder.path.absolute()), str(self.store.root.absolute())
+        return Site(folder, cache, str(Path.cwd()), adtoolkit.__version__, self.overwrite, threads, pictures)
+
+
+def open_bench(
+    file: Path,
+    registry: Registry,
+    *,
+    out: Path | None = None,
+    device: str | None = None,
+    overwrite: Overwrite = "only-missing",
+    part: tuple[int, int] = (0, 1),
+    many: bool = False,
+    stack: int | None = None,
+) -> Session:
+    """Read a matrix file and see what is there.
+
+    Args:
+        file: The matrix file.
+        registry: Where components come from.
+        out: Folder of the bench; ``bench/<name of the file>`` by default.
+        device: Device of all cells, if it is not the configuration's.
+        overwrite: As for a run.
+        part: Index and number of slices.
+        many: Whether more than 10,000 cells are wanted.
+        stack: How many trainings may be done together.
+
+    Raises:
+        ConfigError: if there is nothing to compute, or not what is expected.
+        UnknownNameError: if the file names what does not exist.
+    """
+    matrix = read_matrix(file)
+    folder = BenchFolder(out or Path("bench") / file.stem)
+    expansion = expand(matrix, registry, folder.runs, device, many=many)
+    cells = expansion.cells
+    states = folder.states(cells)
+    blocked = [cell for cell in cells if states[cell.digest].status == "blocked"]
+    expected = matrix.expect.get("blocked")
+    if expected is not None and len(blocked) != expected:
+        first = f" The first: {blocked[0].name}: {states[blocked[0].digest].error['message']}." if blocked else ""  # type: ignore[index]
+        raise ConfigError(
+            f"{len(blocked)} of {len(cells)} cells are blocked where {expected} are expected.{first}", "See: adtool bench --plan"
+        )
+    if cells and len(blocked) == len(cells):
+        raise ConfigError(f"All {len(cells)} cells are blocked. The first: {cells[0].outcome.reason}.")  # type: ignore[union-attr]
+    index, of = part
+    own = cells if of == 1 else graph.slice_of(cells, index, of)
+    notes = [*expansion.notes, *(state.note + "; the cell counts as missing." for state in states.values() if state.note)]
+    return Session(matrix, folder, cells, own, states, notes, overwrite, Store(), stack)
+
+
+def _state(outcome: Outcome, overwrite: Overwrite) -> State:
+    error: Mapping[str, Any] | None = outcome.error
+    if outcome.status in {"done", "kept"}:
+        return State("done", seconds=outcome.seconds)
+    if overwrite == "only-cache" and error is not None and error["name"] == "CacheError":
+        return State("waiting", error)
+    return State("failed", error)

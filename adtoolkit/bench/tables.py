@@ -1,0 +1,140 @@
+"""What a bench prints: the plan, the summary at its end, the table of what was found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from adtoolkit.bench.collect import USUAL, Row
+from adtoolkit.bench.estimate import estimate
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adtoolkit.bench.session import Session
+
+_WORDS = {"done": "cached", "waiting": "run", "failed": "run (failed before)", "blocked": "blocked"}
+
+
+def summary(session: Session) -> dict[str, Any]:
+    """What became of a bench, for ``--json``."""
+    count = session.count()
+    names = ("done", "failed", "waiting", "blocked")
+    failures = [
+        {"cell": cell.name, "seed": cell.seed, **dict(session.states[cell.digest].error or {})}
+        for cell in session.own
+        if session.states[cell.digest].status == "failed"
+    ]
+    return {"cells": {name: count[name] for name in names}, "trainings": session.trainings, "failures": failures, "notes": session.notes}
+
+
+def _decision(session: Session, status: str) -> str:
+    if session.overwrite == "always" and status == "done":
+        return "run (again)"
+    return _WORDS[status]
+
+
+def plan_json(session: Session) -> dict[str, Any]:
+    """The plan, for ``--json``."""
+    time = estimate(session)
+    cells = []
+    for cell in session.own:
+        state = session.states[cell.digest]
+        reason = state.error["message"] if state.status == "blocked" and state.error else None
+        cells.append(
+            {"cell": cell.name, "axes": dict(cell.axes), "seed": cell.seed, "plan": _decision(session, state.status), "reason": reason}
+        )
+    about = {"bench": str(session.folder.path), "trainings": dict(trainings(session)), "notes": session.notes}
+    return about | {"seconds": time.seconds, "timed": time.known, "not_timed": time.unknown, "cells": cells}
+
+
+def trainings(session: Session) -> Counter[str]:
+    """Estimator -> how many models are still to be trained."""
+    return Counter(task.estimator for task in session.tasks() if task.kind == "fit" for work in task.work if not session.trained(work.key))
+
+
+def print_plan(session: Session, console: Console) -> None:
+    """Each cell over its seeds: run, cached, or blocked and why."""
+    lines: dict[tuple[str, str], list[int]] = {}
+    for cell in session.own:
+        state = session.states[cell.digest]
+        text = _decision(session, state.status)
+        if state.status == "blocked" and state.error:
+            text = f"[red]{text}[/]: {state.error['message']}"
+        lines.setdefault((cell.name, text), []).append(cell.seed)
+    width = max(len(name) for name, _ in lines) if lines else 0
+    for (name, text), seeds in lines.items():
+        console.print(f"{name:<{width}}  seeds {spans(seeds)}: {text}", highlight=False, soft_wrap=True)
+    console.print()
+    for note in session.notes:
+        console.print(f"[yellow]note[/] {note}", highlight=False, soft_wrap=True)
+    count = session.count()
+    words = [f"{len(session.todo)} to run", f"{count['done']} there", f"{count['blocked']} blocked"]
+    console.print(f"{len(session.own)} cells: {', '.join(words)}", highlight=False)
+    left = trainings(session)
+    told = ", ".join(f"{n} {name}" for name, n in left.items()) or "none"
+    console.print(f"trainings left: {told}", highlight=False)
+    if session.todo:
+        console.print(str(estimate(session)), highlight=False, soft_wrap=True)
+
+
+def print_end(session: Session, console: Console) -> None:
+    """What was done, what failed and why."""
+    count = session.count()
+    if count["failed"]:
+        console.print("[red]failed:[/]")
+        for cell in session.own:
+            state = session.states[cell.digest]
+            if state.status == "failed" and state.error:
+                message = " ".join(state.error["message"].split())
+                console.print(
+                    f"  {cell.name} seed {cell.seed}: {state.error['name']}: {message}", highlight=False, soft_wrap=True, markup=False
+                )
+    parts = [f"{count['done']} done", f"{count['failed']} failed", f"{count['waiting']} missing", f"{count['blocked']} blocked"]
+    told = [part for part in parts if not part.startswith("0 ")]
+    console.print(f"{len(session.own)} cells: {', '.join(told)}; {session.trainings} background models trained", highlight=False)
+    console.print(f"[dim]bench[/]   {session.folder.path}", highlight=False, soft_wrap=True)
+
+
+def print_rows(session: Session, rows: Sequence[Row], metrics: Sequence[str], console: Console) -> None:
+    """Medians over seeds; a cell that lacks some says so at every number."""
+    from rich.table import Table
+
+    names = list(metrics) or [name for name in USUAL if any(name in row.values for row in rows)]
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("cell", justify="left")
+    for column in ("ok", *names):
+        table.add_column(column, justify="right")
+    for row in rows:
+        texts = [_over_seeds(row.values.get(name, []), row.seeds) for name in names]
+        table.add_row(row.cell, f"{row.ok}/{row.seeds}{f', {row.failed} failed' if row.failed else ''}", *texts)
+    console.print(table)
+    console.print()
+    console.print("median over seeds, and their range; (k of n) where only k seeds have a value", style="dim")
+    if any(row.ok for row in rows):
+        console.print(f"[dim]records[/] {session.folder.path / 'records.csv'}", highlight=False, soft_wrap=True)
+
+
+def _over_seeds(values: Sequence[float], seeds: int) -> str:
+    if not values:
+        return "-"
+    spread = f" [{min(values):.3g}, {max(values):.3g}]" if len(values) > 1 else ""
+    return f"{median(values):.3g}{spread}" + (f" ({len(values)} of {seeds})" if len(values) < seeds else "")
+
+
+def spans(seeds: Sequence[int]) -> str:
+    """Numbers with runs of them drawn together.
+
+    Example:
+        >>> spans([0, 1, 2, 5])
+        '0-2,5'
+    """
+    groups: list[list[int]] = []
+    for seed in seeds:
+        if groups and seed == groups[-1][-1] + 1:
+            groups[-1].append(seed)
+        else:
+            groups.append([seed])
+    return ",".join(f"{group[0]}-{group[-1]}" if len(group) > 1 else str(group[0]) for group in groups)

@@ -1,0 +1,244 @@
+"""What happens to a task where it is computed: in this process, in another, or on another machine.
+
+Nothing is raised but an interrupt: what went wrong comes back as an `Outcome`, so that one cell does not end the others.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from adtoolkit.context import silent
+from adtoolkit.errors import AdtoolError
+from adtoolkit.events import Event
+from adtoolkit.store import Overwrite
+
+if TYPE_CHECKING:
+    from adtoolkit.bench.graph import Task, Work
+    from adtoolkit.runner import Run
+
+#: Threads of one process take turns: a training uses all cores it is given.
+_TURN: Final = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a bench is computed; plain data.
+
+    Attributes:
+        folder: Folder of the bench, absolute.
+        cache: Root of the stage cache, absolute.
+        home: Folder that relative paths of the configurations start from.
+        version: Of adtoolkit, where the bench was started.
+        overwrite: As for a run.
+        threads: Threads of each worker, or None to leave them alone.
+        pictures: Whether cells draw pictures.
+    """
+
+    folder: str
+    cache: str
+    home: str
+    version: str
+    overwrite: Overwrite = "only-missing"
+    threads: int | None = None
+    pictures: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task.
+
+    Attributes:
+        status: ``done``; ``kept`` (a cell that was computed before); ``refused`` (before anything was trained); ``failed``;
+            ``alien`` (this worker cannot take part).
+        error: ``name``, ``message`` and ``stage`` of what went wrong.
+        seconds: How long it took.
+        trainings: Background models trained.
+        where: Machine and process.
+    """
+
+    status: Literal["done", "kept", "refused", "failed", "alien"]
+    error: Mapping[str, str] | None = None
+    seconds: float = 0.0
+    trainings: int = 0
+    where: str = ""
+
+
+def perform(task: Task, site: Site, tell: Callable[[Event], None] = silent) -> Outcome:
+    """Do a task.
+
+    Args:
+        task: What.
+        site: Where.
+        tell: Called with every event, besides the plugins that listen.
+    """
+    started, where = time.perf_counter(), f"{socket.gethostname()}:{os.getpid()}"
+
+    def ended(status: Any, error: Mapping[str, str] | None = None, trainings: int = 0) -> Outcome:
+        return Outcome(status, error, round(time.perf_counter() - started, 3), trainings, where)
+
+    if trouble := _stranger(site, where):
+        return ended("alien", {"name": "Worker", "message": trouble, "stage": task.kind})
+    with _TURN, _at_home(site.home):
+        try:
+            status, trainings = _perform(task, site, tell)
+        except AdtoolError as error:
+            cause = error.__cause__
+            name = type(error if cause is None or isinstance(cause, AdtoolError) else cause).__name__
+            message = f"{error.message} {error.fix}".strip()
+            return ended("refused" if error.exit_code == 2 else "failed", {"name": name, "message": message, "stage": task.kind})
+        except Exception as error:  # noqa: BLE001  # whatever a component raises, the other cells go on
+            _keep_trace(task, site)
+            return ended("failed", {"name": type(error).__name__, "message": f"{error}", "stage": task.kind})
+    return ended(status, None, trainings)
+
+
+def _perform(task: Task, site: Site, tell: Callable[[Event], None]) -> tuple[str, int]:
+    from adtoolkit.bench.folder import BenchFolder
+
+    folder = BenchFolder(Path(site.folder))
+    if site.threads is not None:
+        import torch
+
+        torch.set_num_threads(site.threads)
+    if task.kind == "fit":
+        return "done", _fit(task, site, folder, tell)
+    (work,) = task.work
+    job = _run(work, task, site, folder, tell)
+    if task.kind == "template":
+        job.background()
+        return "done", job.shop.made.count("fit")
+    if site.overwrite == "only-missing" and folder.finished(_below(job.folder.path, job.config.run.out), work.digest).status == "done":
+        return "kept", 0
+    job.execute()
+    return "done", job.shop.made.count("fit")
+
+
+def _fit(task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> int:
+    """One training, or several together; a cell whose own parts are refused leaves the training to the next that needs it."""
+    from adtoolkit import stages
+
+    jobs, refused = [], None
+    for work in task.work:
+        job = _run(work, task, site, folder, tell)
+        try:
+            prepared = job.prepared()
+        except AdtoolError as error:
+            refused = error
+            continue
+        jobs.append((work, job, prepared.parts["estimator"], job.fit_job(prepared)))
+    if not jobs and refused is not None:
+        raise refused
+    _, first, estimator, needed = jobs[0]
+    if len(jobs) == 1:
+        entries = [stages.fit_model(first.shop, estimator, needed.train_on, needed.window)[0]]
+    else:
+        entries = stages.fit_models(estimator, [needed for *_, needed in jobs])
+    for (work, *_), entry in zip(jobs, entries, strict=True):
+        place = entry.path.relative_to(first.store.root).as_posix()
+        folder.keep_fit(work.key, {"stage": place, "estimator": estimator.record.name, "seconds": entry.seconds})
+    return sum(not entry.reused for entry in entries)
+
+
+def _run(work: Work, task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> Run:
+    """The run of a configuration, as this process understands it.
+
+    Raises:
+        AdtoolError: if that is not what was meant: another version of a plugin is installed here.
+    """
+    from adtoolkit.bench.cells import digest_of
+    from adtoolkit.devices import resolve_device
+    from adtoolkit.errors import PluginError
+    from adtoolkit.registry import default_registry
+    from adtoolkit.resolving import plan_of, resolve_config
+    from adtoolkit.runner import Run
+    from adtoolkit.store import Store
+
+    registry = default_registry()
+    config = resolve_config(registry, work.config)
+    if digest_of(config, registry) != work.digest:
+        raise PluginError(
+            f"The plugins on {socket.gethostname()} give '{task.name}' other options or versions than where the bench was started.",
+            "Install the same versions everywhere.",
+        )
+
+    def heard(event: Event) -> None:
+        tell(event)
+        registry.tell(event)
+
+    what = f"{config.data.name} (seed {config.data_seed})"
+    return Run(
+        config,
+        plan_of(config, registry),
+        registry,
+        resolve_device(config.run.device),
+        Store(Path(site.cache)),
+        heard,
+        _strategies(task, site.overwrite),
+        {"digest": work.digest},
+        site.pictures,
+        lambda prepared: folder.check_data(work.data, prepared.dataset.digest, what),
+    )
+
+
+def _strategies(task: Task, overwrite: Overwrite) -> dict[str, Overwrite]:
+    """Stage -> what to do with what is cached. With ``always``, each stage is made again by the one task that makes it for all."""
+    if overwrite == "only-missing":
+        return {}
+    own = {"fit": ("fit",), "template": ("template", "density"), "cell": ("score",)}[task.kind]
+    if task.kind == "cell" and not any(before.startswith("template-") for before in task.after):
+        own = ("template", "density", "score")
+    return dict.fromkeys(own if overwrite == "always" else ("fit", "template", "density", "score"), overwrite)
+
+
+def _below(path: Path, out: str) -> Path:
+    return path.relative_to(out)
+
+
+def _stranger(site: Site, where: str) -> str:
+    """Why this worker cannot take part, if it cannot."""
+    import adtoolkit
+
+    if adtoolkit.__version__ != site.version:
+        return (
+            f"The worker {where} has adtoolkit {adtoolkit.__version__}, but the bench was started with {site.version}. "
+            "Install the same version everywhere."
+        )
+    for path in (site.folder, site.home):
+        if not Path(path).is_dir():
+            return f"The worker {where} does not see the folder {path}. All workers must share the file system that the bench lies on."
+    return ""
+
+
+@contextmanager
+def _at_home(home: str) -> Iterator[None]:
+    """Relative paths mean the same everywhere."""
+    here = Path.cwd()
+    if here == Path(home):
+        yield
+        return
+    os.chdir(home)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+def _keep_trace(task: Task, site: Site) -> None:
+    """The traceback of what failed outside a run folder, for the reader."""
+    from adtoolkit.store import write_atomic
+
+    try:
+        folder = Path(site.folder) / "fits"
+        folder.mkdir(exist_ok=True)
+        write_atomic(folder / f"{task.id}.error.txt", traceback.format_exc())
+    except OSError:
+        return

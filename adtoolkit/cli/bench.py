@@ -1,0 +1,145 @@
+"""``adtool bench``: every cell of a matrix of searches."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adtoolkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adtoolkit.bench.crews import Crew
+    from adtoolkit.bench.display import Display
+    from adtoolkit.bench.session import Session
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--plan", is_flag=True, help="Print what would be done with each cell, and stop.")
+@click.option("--collect", is_flag=True, help="Print and write what the cells found so far, and stop.")
+@click.option(
+    "--overwrite",
+    type=click.Choice(["only-missing", "always", "only-cache"]),
+    default="only-missing",
+    show_default=True,
+    help="Compute cells that are not there, all, or only what needs no new training or scoring.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine; cores are divided.")
+@click.option("--stack", type=click.IntRange(min=1), help="Train up to this many models of one estimator together.")
+@click.option("--index", type=click.IntRange(min=0), help="Compute one slice of the cells, counted from 0 (batch arrays).")
+@click.option("--of", type=click.IntRange(min=1), help="Number of slices; cells that share a training lie in one.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to compute, for all cells.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the bench; bench/<name of the file> by default.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Column of the table of --collect. Repeatable.")
+@click.option("--pictures", is_flag=True, help="Draw the pictures of each cell.")
+@click.option("--yes", is_flag=True, help="Confirm more than 10,000 cells.")
+@click.option("--quiet", is_flag=True, help="Show failures only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, last on stdout.")
+def bench(file: Path, plan: bool, collect: bool, as_json: bool, quiet: bool, **options: Any) -> int:
+    """Run every cell of a matrix FILE (TOML) and keep the results.
+
+    Each background model is trained once, however many cells use it. Cells that are done are not computed again, one that
+    fails does not end the others, and a bench that was stopped goes on where it was.
+    """
+    from rich.console import Console
+
+    from adtoolkit.bench.session import open_bench
+    from adtoolkit.registry import default_registry
+
+    if plan and collect:
+        raise click.UsageError("--plan and --collect are two questions: ask one of them.")
+    session = open_bench(
+        file,
+        default_registry(),
+        out=options["out"],
+        device=options["device"],
+        overwrite=options["overwrite"],
+        part=_part(options["index"], options["of"]),
+        many=options["yes"],
+        stack=options["stack"],
+    )
+    console = Console(stderr=as_json)
+    if plan:
+        from adtoolkit.bench.tables import plan_json, print_plan
+
+        return _tell(as_json, lambda: plan_json(session), lambda: print_plan(session, console))
+    if collect:
+        return _collect(session, console, options["metrics"], as_json)
+    return _run(session, console, options, quiet, as_json)
+
+
+def _part(index: int | None, of: int | None) -> tuple[int, int]:
+    if index is None and of is None:
+        return 0, 1
+    if index is None or of is None:
+        raise click.UsageError("--index and --of belong together.")
+    if index >= of:
+        raise ConfigError(f"There is no slice {index} of {of}: they are counted from 0 to {of - 1}.", "Start the batch array at 0")
+    return index, of
+
+
+def _tell(as_json: bool, value: Any, show: Any) -> int:
+    if as_json:
+        click.echo(json.dumps(value()))
+        sys.stdout.flush()
+    else:
+        show()
+    return 0
+
+
+def _collect(session: Session, console: Console, metrics: tuple[str, ...], as_json: bool) -> int:
+    from adtoolkit.bench.collect import collect, tabulate, write_records
+    from adtoolkit.bench.tables import print_rows, summary
+
+    records = collect(session.folder, session.own, session.states)
+    rows = tabulate(session.own, session.states, records)
+    if records:
+        write_records(session.folder, records)
+    value = {"bench": str(session.folder.path), **summary(session), "table": [row.as_json() for row in rows]}
+    value["records"] = [vars(record) for record in records]
+    _tell(as_json, lambda: value, lambda: print_rows(session, rows, metrics, console))
+    return _verdict(session, failed=False)
+
+
+def _run(session: Session, console: Console, options: dict[str, Any], quiet: bool, as_json: bool) -> int:
+    from adtoolkit.bench.display import Display
+    from adtoolkit.bench.tables import print_end, summary
+
+    for note in session.notes:
+        if not quiet and not as_json:
+            console.print(f"[yellow]note[/] {note}", highlight=False, soft_wrap=True)
+    display = Display(console, len(session.todo), quiet=quiet)
+    crew = _crew(options, display)
+    now = True
+    try:
+        with display:
+            session.run(crew, session.site(threads=crew.threads, pictures=options["pictures"]), display.begun, display.ended)
+        now = False
+    finally:
+        crew.close(now=now)
+    _tell(as_json, lambda: {"bench": str(session.folder.path), **summary(session)}, lambda: print_end(session, console))
+    return _verdict(session, failed=True)
+
+
+def _crew(options: dict[str, Any], display: Display) -> Crew:
+    from adtoolkit.bench.crews import Alone, Processes, cores
+
+    jobs = options["jobs"]
+    return Processes(jobs, max(1, cores() // jobs)) if jobs > 1 else Alone(display.heard)
+
+
+def _verdict(session: Session, *, failed: bool) -> int:
+    """1 if a cell failed, or more are missing than expected."""
+    count = session.count()
+    missing = count["waiting"] + count["failed"]
+    expected = session.matrix.expect.get("missing")
+    if expected is not None and missing > expected:
+        click.echo(f"error: {missing} cells have no results where at most {expected} are expected.", err=True)
+        return 1
+    return int(failed and missing > 0)
