@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from adtoolkit.errors import DataError
+from adtoolkit.flowconfig import FlowConfig
 from adtoolkit.interfaces import Context, Model
 from adtoolkit.nn.flows import ConditionalFlow, FlowShape, flow_loss, make_flow
 from adtoolkit.nn.plan import TrainingPlan
@@ -121,18 +122,14 @@ class FlowMixture(Model):
         return cls([flow for model in models for flow in model.members], [epoch for model in models for epoch in model.epochs])
 
 
-def fit_flow(
-    options: dict[str, Any], train_on: Sample, val: Sample, plan: TrainingPlan, ctx: Context, *, raw_mass: bool = False, name: str = "flow"
-) -> tuple[FlowMixture, TrainingReport]:
+def fit_flow(config: FlowConfig, train_on: Sample, val: Sample, ctx: Context, *, name: str = "flow") -> tuple[FlowMixture, TrainingReport]:
     """Train a flow of the events by maximum likelihood; the model is the mixture of the weights that the plan keeps.
 
     Args:
-        options: Numbers of `FlowShape` besides features and conditions.
+        config: Flow and training.
         train_on: [N] preprocessed events.
         val: Events that choose the epochs.
-        plan: Numbers of the training.
         ctx: See `adtoolkit.nn.training.train`.
-        raw_mass: Give the conditions to the networks as they are; else standardised.
         name: Part of seeds and checkpoint.
 
     Raises:
@@ -142,14 +139,14 @@ def fit_flow(
     if not len(train_on):
         raise DataError("There are no events to train on.", "Check the window and the cuts.")
     cond = train_on.cond.astype(np.float64)
-    if not np.isfinite(cond).all():
-        raise DataError(f"{int((~np.isfinite(cond).all(1)).sum())} events have a mass or condition that is not a finite number.")
-    shape = FlowShape(features=train_on.x.shape[1], conditions=cond.shape[1], **options)
+    if bad := int((~np.isfinite(cond).all(1)).sum()):
+        raise DataError(f"{bad} events have a mass or condition that is not a finite number.", "Drop those events: --drop-invalid")
+    shape = FlowShape(features=train_on.x.shape[1], conditions=cond.shape[1], **config.shape())
     shift, scale = cond.mean(0), cond.std(0)
     scale = np.where(scale > 0, scale, 1.0)
     seed = seed_from(ctx.rng(name, "initial weights"))
-    flow = make_flow(shape, seed) if raw_mass else make_flow(shape, seed, shift.tolist(), scale.tolist())
-    report = train(flow, flow_loss, train_on, val, plan, ctx, name=name, refresh=flow.refresh)
+    flow = make_flow(shape, seed) if config.raw_mass else make_flow(shape, seed, shift.tolist(), scale.tolist())
+    report = train(flow, flow_loss, train_on, val, TrainingPlan(**config.training()), ctx, name=name, refresh=flow.refresh)
     members = []
     for weights in report.kept:
         member = make_flow(shape, seed)

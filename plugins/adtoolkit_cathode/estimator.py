@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from adtoolkit.interfaces import BackgroundEstimator, Context
 from adtoolkit.nn.mixture import FlowMixture, fit_flow
-from adtoolkit.nn.plan import TrainingPlan
 from adtoolkit.types import Sample
 from adtoolkit_cathode.config import CathodeFlowConfig
 
@@ -19,21 +18,5 @@ class CathodeFlow(BackgroundEstimator[CathodeFlowConfig]):
     """
 
     def fit(self, train: Sample, val: Sample, ctx: Context) -> FlowMixture:
-        c = self.config
-        options = {"kind": c.flow, "blocks": c.blocks, "hidden": c.hidden, "bins": c.bins, "bound": c.bound}
-        plan = TrainingPlan(
-            steps=c.steps,
-            epochs=c.epochs,
-            batch=c.batch,
-            lr=c.lr,
-            weight_decay=c.weight_decay,
-            decoupled=c.decoupled,
-            schedule=c.schedule,
-            clip=c.clip,
-            ema=c.ema,
-            validate_every=c.validate_every,
-            keep=c.keep,
-            keep_best=c.best_epochs,
-        )
-        model, _ = fit_flow(options, train, val, plan, ctx, raw_mass=c.raw_mass)
+        model, _ = fit_flow(self.config, train, val, ctx)
         return model

@@ -9,12 +9,12 @@ from nflows.transforms.splines.rational_quadratic import unconstrained_rational_
 
 from adtoolkit.context import RunContext
 from adtoolkit.errors import ConfigError, DataError
+from adtoolkit.flowconfig import FlowConfig
 from adtoolkit.nn import flows_spline
 from adtoolkit.nn.flows import FlowShape, flow_loss, make_flow
 from adtoolkit.nn.flows_affine import AffineMade, FlowBatchNorm
 from adtoolkit.nn.flows_nets import MaskedNet
 from adtoolkit.nn.mixture import LOWEST, FlowMixture, fit_flow
-from adtoolkit.nn.plan import TrainingPlan
 from adtoolkit.types import Sample
 
 KINDS = ["maf", "rqs-autoregressive", "rqs-coupling"]
@@ -208,8 +208,8 @@ def test_learns_a_conditional_normal_distribution(kind, tmp_path):
     """Mean, spread, correlation and log-likelihood come out right at a mass that was cut out of the training events."""
     events = normal_events(8000, 0)
     events = events[np.abs(events.m - 0.5) > 0.1]
-    plan = TrainingPlan(steps=300, batch=400, lr=1e-2, ema=0.99, validate_every=0, checkpoint_seconds=0)
-    model, _ = fit_flow({"kind": kind, "blocks": 2, "hidden": 24}, events, events[:0], plan, RunContext(workdir=tmp_path))
+    config = FlowConfig(flow=kind, blocks=2, hidden=24, steps=300, batch=400, lr=1e-2, ema=0.99, validate_every=0)
+    model, _ = fit_flow(config, events, events[:0], RunContext(workdir=tmp_path))
     drawn = model.sample(np.full((20_000, 1), 0.5, "f"), np.random.default_rng(0))
     fresh = normal_events(4000, 1)
     z0 = fresh.x[:, 0] - fresh.m
@@ -285,11 +285,11 @@ def test_a_stored_mixture_answers_the_same(kind, tmp_path):
 def test_the_mass_enters_raw_or_standardised(tmp_path):
     """Both ways are stored with the flow; a constant mass does not divide by zero."""
     events = normal_events(200, 0)
-    plan = TrainingPlan(steps=1, batch=50, validate_every=0, checkpoint_seconds=0)
-    options = {"kind": "rqs-coupling", "blocks": 1, "hidden": 4}
-    raw, _ = fit_flow(options, events, events[:0], plan, RunContext(workdir=tmp_path), raw_mass=True)
-    scaled, _ = fit_flow(options, events, events[:0], plan, RunContext(workdir=tmp_path))
-    constant, _ = fit_flow(options, Sample(events.x, np.full(200, 3.5, "f")), events[:0], plan, RunContext(workdir=tmp_path))
+    config = FlowConfig(blocks=1, hidden=4, steps=1, batch=50, validate_every=0)
+    fixed = Sample(events.x, np.full(200, 3.5, "f"))
+    raw, _ = fit_flow(config.model_copy(update={"raw_mass": True}), events, events[:0], RunContext(workdir=tmp_path / "raw"))
+    scaled, _ = fit_flow(config, events, events[:0], RunContext(workdir=tmp_path / "scaled"))
+    constant, _ = fit_flow(config, fixed, fixed[:0], RunContext(workdir=tmp_path / "constant"))
 
     assert (raw.members[0].shift.item(), raw.members[0].scale.item()) == (0, 1)
     assert scaled.members[0].scale.item() == pytest.approx(events.m.std(), rel=1e-4)
@@ -310,9 +310,9 @@ def test_weights_of_events_enter_the_likelihood():
 def test_bad_shapes_and_events_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="no flow with"):
         FlowShape(kind="maf", features=4, bins=1)
-    plan = TrainingPlan(steps=1)
+    config = FlowConfig(flow="maf", steps=1)
     with pytest.raises(DataError, match="no events"):
-        fit_flow({"kind": "maf"}, normal_events(0, 0), normal_events(0, 0), plan, RunContext(workdir=tmp_path))
+        fit_flow(config, normal_events(0, 0), normal_events(0, 0), RunContext(workdir=tmp_path))
     bad = Sample(np.zeros((2, 1), "f"), np.array([1.0, np.nan], "f"))
     with pytest.raises(DataError, match="1 events have a mass"):
-        fit_flow({"kind": "maf"}, bad, bad[:0], plan, RunContext(workdir=tmp_path))
+        fit_flow(config, bad, bad[:0], RunContext(workdir=tmp_path))
