@@ -26,7 +26,11 @@ class LinearConfig(AnchorConfig):
     """Options of ``linear``."""
 
     solver: Literal["midpoint", "heun", "rk4", "dopri5"] = Field("midpoint", description="ODE solver")
-    solver_steps: int = Field(10, ge=1, description="its steps for draws; densities take twice as many; dopri5 ignores it")
+    solver_steps: int = Field(10, ge=1, description="its steps for draws; dopri5 ignores it")
+    density_steps: int = Field(0, ge=0, description="its steps for densities; 0: twice those for draws; dopri5 ignores it")
+    trace: Literal["exact", "hutchinson"] = Field(
+        "exact", description="divergence in densities: exact, or estimated along one direction (faster with many features, noisy)"
+    )
 
 
 class DisplacementConfig(AnchorConfig):

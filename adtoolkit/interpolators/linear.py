@@ -10,7 +10,8 @@ from adtoolkit.errors import MixError
 from adtoolkit.interfaces import CanSample, Context, HasField, Interpolator, Model
 from adtoolkit.interpolators.anchors import Anchors, anchors_of, check_anchors
 from adtoolkit.interpolators.config import LinearConfig
-from adtoolkit.nn import chunk_size, ode, to_numpy, to_tensor, torch_device
+from adtoolkit.nn import torch_device
+from adtoolkit.nn.integration import Integration
 from adtoolkit.types import Array, Sample, Window
 
 
@@ -32,7 +33,9 @@ class Linear(Interpolator[LinearConfig]):
             raise MixError(
                 f"'linear' needs a velocity field and draws, which a {type(model).__name__} lacks.", "Use --interpolator displacement."
             )
-        return BlendedField(model, model, anchors_of(self.config, window, model), self.config, torch_device(ctx.device))
+        c = self.config
+        integration = Integration(c.solver, c.solver_steps, c.density_steps, c.trace)
+        return BlendedField(model, model, anchors_of(c, window, model), integration, torch_device(ctx.device))
 
 
 class BlendedField:
@@ -42,12 +45,12 @@ class BlendedField:
         model: The field at the anchors.
         sampler: The same model; its draws tell the number of features.
         anchors: Where.
-        config: Solver and steps.
+        integration: Solver and steps.
         device: Of the field.
     """
 
-    def __init__(self, model: HasField, sampler: CanSample, anchors: Anchors, config: LinearConfig, device: torch.device) -> None:
-        self.model, self.anchors, self.config, self.device = model, anchors, config, device
+    def __init__(self, model: HasField, sampler: CanSample, anchors: Anchors, integration: Integration, device: torch.device) -> None:
+        self.model, self.anchors, self.integration, self.device = model, anchors, integration, device
         self._sampler = sampler
 
     def velocity(self, t: Tensor, x: Tensor, cond: Tensor) -> Tensor:
@@ -59,25 +62,8 @@ class BlendedField:
     def sample(self, cond: Array, rng: np.random.Generator) -> Array:
         """[N, 1+C] -> [N, D]."""
         features = self._sampler.sample(cond[:0], np.random.default_rng(0)).shape[1]  # a field alone does not say its D
-        noise = rng.standard_normal((len(cond), features), dtype=np.float32)
-        out = ode.push(
-            self.velocity,
-            to_tensor(noise, self.device),
-            to_tensor(cond, self.device),
-            steps=self.config.solver_steps,
-            solver=self.config.solver,
-            chunk=chunk_size(self.device),
-        )
-        return to_numpy(out)
+        return self.integration.draw(self.velocity, features, cond, rng, self.device)
 
     def log_prob(self, x: Array, cond: Array) -> Array:
         """[N, D], [N, 1+C] -> [N]."""
-        out = ode.log_prob(
-            self.velocity,
-            to_tensor(x, self.device),
-            to_tensor(cond, self.device),
-            steps=2 * self.config.solver_steps,
-            solver=self.config.solver,
-            chunk=chunk_size(self.device) // 4,
-        )
-        return to_numpy(out)
+        return self.integration.density(self.velocity, x, cond, self.device)
