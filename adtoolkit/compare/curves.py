@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from adtoolkit.metrics.ranking import floor_of
 from adtoolkit.metrics.selection import judge
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample, Window
+
+#: Background efficiencies of the curves; below 1e-5 no search has the events.
+EPS_GRID: Final = np.geomspace(1e-5, 1.0, 401)
 
 
 @dataclass(frozen=True)

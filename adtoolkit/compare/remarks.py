@@ -17,7 +17,7 @@ def remarks(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
     floors = [run.metrics["max-sic-floor"] for run in ok if "max-sic-floor" in run.metrics]
     if floors and max(floors) > 1.05 * min(floors):
         out.append(
-            f"max-sic is searched from eps_B = {min(floors):.2g} on in some runs, from {max(floors):.2g} on in others: compare sic@ instead."
+            f"max-sic is searched from eps_B = {min(floors):.2g} on in some runs, {max(floors):.2g} on in others: compare sic@ instead."
         )
     if len(devices := sorted({run.device for run in ok if run.device})) > 1:
         out.append(f"Times are of different devices: {', '.join(devices)}.")

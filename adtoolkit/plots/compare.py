@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adtoolkit.compare.curves import Band, band, sic_curve
+from adtoolkit.compare.curves import EPS_GRID, Band, band, sic_curve
 from adtoolkit.compare.summary import Condition, Group, Summary
 from adtoolkit.compare.tables import heading
 from adtoolkit.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure, save, tidy
@@ -24,7 +24,7 @@ SKY: Final = "#56B4E9"
 COLOURS: Final = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 LINES: Final = (("-", "o"), ("--", "s"), ("-.", "^"))
 ROLES: Final = {"floor": (GREY, ":", "v"), "ceiling": (BLACK, "-", "D")}
-EPS: Final = np.geomspace(1e-5, 1.0, 401)
+
 FLOOR: Final = "expected of random"
 
 
@@ -89,12 +89,12 @@ def _band(group: Group) -> Band | None:
     curves = []
     for record in group.ok:
         try:
-            curve = sic_curve(record, EPS) if record.run else None
+            curve = sic_curve(record, EPS_GRID) if record.run else None
         except (OSError, KeyError):
             curve = None
         if curve is not None:
             curves.append(curve)
-    return band(curves, EPS) if curves else None
+    return band(curves, EPS_GRID) if curves else None
 
 
 def draw_sic_curves(condition: Condition, curves: Mapping[str, Band], styles: Mapping[str, Look], title: str) -> Figure:
@@ -114,7 +114,7 @@ def draw_sic_curves(condition: Condition, curves: Mapping[str, Band], styles: Ma
         if label in highest and (peak := float(np.nanmax(found.median))) > 1.08 * top:
             text += f", up to {peak:.3g}"
         ax.plot(found.eps, found.median, color=look.colour, linestyle=look.line, linewidth=1.6, label=text)
-    ax.plot(EPS, np.sqrt(EPS), color=GREY, linestyle="--", linewidth=1.0, label=FLOOR)
+    ax.plot(EPS_GRID, np.sqrt(EPS_GRID), color=GREY, linestyle="--", linewidth=1.0, label=FLOOR)
     ax.set(xscale="log", xlim=(min(reached, default=1e-3), 1), ylim=(0, 1.08 * max(top, 1.2)))
     tidy(ax, r"background efficiency $\epsilon_B$", r"SIC $=\epsilon_S/\sqrt{\epsilon_B}$", title)
     _beside(fig, ax, "median and 68 % of the seeds\n(runs drawn of those planned)")
