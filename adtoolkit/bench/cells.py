@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +53,12 @@ class Cell:
     outcome: Plan | Blocked
     digest: str
 
-    @property
+    @cached_property
+    def tables(self) -> dict[str, Any]:
+        """All options, as plain data."""
+        return self.config.tables()
+
+    @cached_property
     def run(self) -> Path:
         """Its run folder, below the folder of all runs."""
         c = self.config

@@ -28,9 +28,11 @@ class Crew(ABC):
     Attributes:
         slots: How many tasks they work on at a time; None if whoever gives the tasks need not care.
         threads: Threads of each worker, or None to leave them alone.
+        workers: How many there are at the start.
     """
 
     slots: int | None = 1
+    workers: int = 1
     threads: int | None = None
 
     @abstractmethod
@@ -88,7 +90,7 @@ class Processes(Crew):
         return ProcessPoolExecutor(self.slots, mp_context=context, initializer=_prepare_worker, initargs=(self.each,))
 
     def submit(self, task: Task, site: Site) -> Future[Outcome]:
-        return self.pool.submit(_perform, task, site)
+        return self.pool.submit(perform_there, task, site)
 
     def revive(self) -> None:
         self.close(now=True)
@@ -124,7 +126,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _perform(task: Task, site: Site) -> Outcome:
+def perform_there(task: Task, site: Site) -> Outcome:
+    """`adtoolkit.bench.work.perform`, found without importing anything heavy."""
     from adtoolkit.bench.work import perform
 
     return perform(task, site)

@@ -70,6 +70,9 @@ class Driver:
                     raise RunError(
                         "The scheduler dropped the tasks: it is gone, or was restarted.", "Start again: what is done is kept."
                     ) from error
+                except (ImportError, AttributeError) as error:  # the task itself was not understood
+                    what = f"A worker cannot take part: {type(error).__name__}: {error}."
+                    raise RunError(what, f"Install adtoolkit {self.site.version} everywhere.") from error
                 except Exception as error:  # noqa: BLE001  # whatever happened on the way to the worker and back
                     self._ended(task, Outcome("failed", {"name": type(error).__name__, "message": str(error), "stage": task.kind}))
                 else:

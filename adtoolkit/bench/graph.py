@@ -58,7 +58,7 @@ class Task:
 
 def data_key(cell: Cell) -> str:
     """Of the options and the seed that decide the events."""
-    return key_of({"data": cell.config.tables()["data"], "seed": cell.config.data_seed})
+    return key_of({"data": cell.tables["data"], "seed": cell.config.data_seed})
 
 
 def fit_key(cell: Cell) -> str | None:
@@ -70,7 +70,7 @@ def fit_key(cell: Cell) -> str | None:
     return key_of(
         {
             "data": data_key(cell),
-            "estimator": config.tables()["estimator"],
+            "estimator": cell.tables["estimator"],
             "version": plan.estimator.cache_version,
             "region": plan.region,
             "window": [window.lo, window.hi] if window else None,
@@ -84,10 +84,10 @@ def fit_key(cell: Cell) -> str | None:
 
 def template_key(cell: Cell) -> str | None:
     """Equal for cells whose scorers are given the same background."""
-    plan, config = cell.outcome, cell.config
+    plan = cell.outcome
     if not isinstance(plan, Plan) or not plan.estimates:
         return None
-    tables = config.tables()
+    tables = cell.tables
     parts = {name: tables.get(name) for name in ("interpolator", "window", "mass", "template")}
     return key_of({"fit": fit_key(cell), "version": plan.interpolator.cache_version, **parts})
 
@@ -126,7 +126,7 @@ def _fits(fits: Mapping[str, list[Cell]], stack: Callable[[Cell], int]) -> tuple
     """The trainings, alike ones together, and which task makes which."""
     groups: dict[str, list[tuple[str, Cell]]] = {}
     for key, (cell, *_) in fits.items():
-        alike = key_of({"estimator": cell.config.tables()["estimator"], "device": cell.config.run.device}) if stack(cell) > 1 else key
+        alike = key_of({"estimator": cell.tables["estimator"], "device": cell.config.run.device}) if stack(cell) > 1 else key
         groups.setdefault(alike, []).append((key, cell))
     tasks: list[Task] = []
     made_by: dict[str, str] = {}
@@ -147,7 +147,7 @@ def _needs(cell: Cell) -> frozenset[str]:
 
 
 def _work(key: str, cell: Cell) -> Work:
-    return Work(key, cell.config.tables(), cell.digest, data_key(cell))
+    return Work(key, cell.tables, cell.digest, data_key(cell))
 
 
 def _training(cell: Cell) -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     help="Compute cells that are not there, all, or only what needs no new training or scoring.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine; cores are divided.")
+@click.option("--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Who computes.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://127.0.0.1:8786.")
 @click.option("--stack", type=click.IntRange(min=1), help="Train up to this many models of one estimator together.")
 @click.option("--index", type=click.IntRange(min=0), help="Compute one slice of the cells, counted from 0 (batch arrays).")
 @click.option("--of", type=click.IntRange(min=1), help="Number of slices; cells that share a training lie in one.")
@@ -54,6 +56,7 @@ def bench(file: Path, plan: bool, collect: bool, as_json: bool, quiet: bool, **o
 
     if plan and collect:
         raise click.UsageError("--plan and --collect are two questions: ask one of them.")
+    _check_executor(options["executor"], options["scheduler"], options["jobs"])
     session = open_bench(
         file,
         default_registry(),
@@ -82,6 +85,13 @@ def _part(index: int | None, of: int | None) -> tuple[int, int]:
     if index >= of:
         raise ConfigError(f"There is no slice {index} of {of}: they are counted from 0 to {of - 1}.", "Start the batch array at 0")
     return index, of
+
+
+def _check_executor(executor: str, scheduler: str | None, jobs: int) -> None:
+    if (executor == "dask") != (scheduler is not None):
+        raise click.UsageError("--executor dask and --scheduler ADDRESS belong together.")
+    if executor == "dask" and jobs > 1:
+        raise click.UsageError("--jobs is for this machine; with --executor dask the number of workers is the scheduler's.")
 
 
 def _tell(as_json: bool, value: Any, show: Any) -> int:
@@ -116,6 +126,8 @@ def _run(session: Session, console: Console, options: dict[str, Any], quiet: boo
             console.print(f"[yellow]note[/] {note}", highlight=False, soft_wrap=True)
     display = Display(console, len(session.todo), quiet=quiet)
     crew = _crew(options, display)
+    if crew.workers == 0:
+        console.print("The scheduler has no workers yet; waiting for them.")
     now = True
     try:
         with display:
@@ -130,6 +142,10 @@ def _run(session: Session, console: Console, options: dict[str, Any], quiet: boo
 def _crew(options: dict[str, Any], display: Display) -> Crew:
     from adtoolkit.bench.crews import Alone, Processes, cores
 
+    if options["executor"] == "dask":
+        from adtoolkit.bench.crew_dask import DaskCrew
+
+        return DaskCrew(options["scheduler"])
     jobs = options["jobs"]
     return Processes(jobs, max(1, cores() // jobs)) if jobs > 1 else Alone(display.heard)
 
