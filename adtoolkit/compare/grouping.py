@@ -87,8 +87,15 @@ def full_key(name: str, runs: Iterable[RunRecord]) -> str:
     )
 
 
+def present(runs: Iterable[RunRecord], key: str) -> set[str]:
+    """The values that the runs have, of those that have any."""
+    return {value_of(run, key) for run in runs} - {NONE, UNKNOWN}
+
+
 def _varies(runs: Sequence[RunRecord], key: str) -> bool:
-    return len({value_of(run, key) for run in runs}) > 1
+    values = {value_of(run, key) for run in runs}
+    # a run without a metric has no options of it, and is not at odds with those that have
+    return len(values - {NONE} if key.startswith("metrics.") else values) > 1
 
 
 def _differs(runs: Sequence[RunRecord], key: str) -> bool:
@@ -106,12 +113,16 @@ def keys_of(runs: Sequence[RunRecord], by: Sequence[str]) -> tuple[list[str], li
     """The keys asked for, and those needed besides so that no group mixes runs that differ in more than their seed."""
     everything = {key for run in runs for key in run.config if relevant(key)}
     presets = sorted(key for key in everything if key.endswith(".preset"))
-    order = [*SHORT.values(), *presets, *sorted(everything - set(presets) - set(SHORT.values()))]
-    chosen, added = list(by), []
+    order = sorted([*SHORT.values(), *presets, *sorted(everything - set(presets) - set(SHORT.values()))], key=is_condition, reverse=True)
+    # unless asked otherwise, labels have all parts that differ somewhere, also where fewer would tell the runs apart
+    chosen = list(by) or [key for key in SHORT.values() if len(present(runs, key)) > 1]
+    added: list[str] = []
     for key in order:
         if key in chosen:
             continue
-        if any(_differs(cell, key) for cell in _split(runs, chosen).values()):
+        # methods are compared under one condition, so that what differs between two of them counts too
+        within = [k for k in chosen if is_condition(k)] if is_condition(key) else chosen
+        if any(_differs(cell, key) for cell in _split(runs, within).values()):
             chosen.append(key)
             added.append(key)
     return chosen, added

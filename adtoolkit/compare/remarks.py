@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from adtoolkit.compare.records import RunRecord
 
 
-def remarks(groups: Sequence[Sequence[RunRecord]]) -> list[str]:
-    """On the runs compared under one condition."""
+def remarks(groups: Sequence[Sequence[RunRecord]], metrics: Sequence[str]) -> list[str]:
+    """On the runs compared under one condition in these metrics."""
     ok = [run for runs in groups for run in runs]
     out = []
     seeds = {run.seed for run in ok}
     if len({run.data_seed for run in ok}) == 1 and len(seeds) > 1:
         out.append("All seeds searched the same events: intervals hold the noise of training, not that of the events.")
-    floors = [run.metrics["max-sic-floor"] for run in ok if "max-sic-floor" in run.metrics]
+    floors = [run.metrics["max-sic-floor"] for run in ok if "max-sic" in metrics and "max-sic-floor" in run.metrics]
     if floors and max(floors) > 1.05 * min(floors):
         out.append(
             f"max-sic is searched from eps_B = {min(floors):.2g} on in some runs, {max(floors):.2g} on in others: compare sic@ instead."

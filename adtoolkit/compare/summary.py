@@ -9,6 +9,7 @@ from typing import Final
 from adtoolkit.compare.costs import Costs, costs_of
 from adtoolkit.compare.directions import MAIN, direction, usual
 from adtoolkit.compare.grouping import (
+    SHORT,
     Bunch,
     bunches,
     condition_label,
@@ -16,10 +17,9 @@ from adtoolkit.compare.grouping import (
     is_condition,
     keys_of,
     method_label,
-    relevant,
+    present,
     short,
     split_by_events,
-    value_of,
 )
 from adtoolkit.compare.intervals import Paired, Spread, by_unit, paired, spread
 from adtoolkit.compare.records import Records, RunRecord
@@ -171,13 +171,12 @@ def summarise(
         notes.append(f"Differences are those to {name}, the first method found; choose another with --baseline NAME.")
     words = tuple(dict.fromkeys(metrics)) or tuple(m for m in MAIN if m in columns)[:1] or columns[:1]
     ok = [run for run in runs if run.ok]
-    common = {short(key): value_of(whole[0], key) for key in _common(whole, keys)} if whole else {}
     unplaced = tuple(f"{run.name}: {run.reason}" for run in runs if not run.config)
     return Summary(
         columns,
         words,
         tuple(map(short, keys)),
-        common,
+        _common(whole, keys),
         tuple(conditions),
         _all_costs(groups, named) if len(conditions) > 1 else {},
         unplaced,
@@ -198,9 +197,10 @@ def _in_order(condition: tuple[tuple[str, str], ...]) -> list[tuple[float, str]]
     return [place(value) for _, value in condition]
 
 
-def _common(runs: Sequence[RunRecord], keys: Sequence[str]) -> list[str]:
-    shown = ("data.name", "window", "data.n_signal", "estimator.name", "interpolator.name", "scorer.name")
-    return [key for key in shown if key not in keys and relevant(key) and all(key in run.config for run in runs)]
+def _common(runs: Sequence[RunRecord], keys: Sequence[str]) -> dict[str, str]:
+    """What all runs share that have it, of the keys with a short name."""
+    shared = {key: present(runs, key) for key in SHORT.values() if key not in keys}
+    return {short(key): values.pop() for key, values in shared.items() if len(values) == 1}
 
 
 def _labels(groups: Sequence[Bunch]) -> dict[int, str]:
@@ -258,7 +258,7 @@ def _condition(here: Sequence[Bunch], labels: Sequence[str], metrics: Sequence[s
         notes.append(f"There is no {baseline} here to compare with.")
     groups.sort(key=lambda group: _rank(group, metrics))
     keys = {short(key): value for key, value in here[0].part(condition=True)}
-    notes += remarks([group.ok for group in groups])
+    notes += remarks([group.ok for group in groups], metrics)
     return Condition(condition_label(here[0]), keys, tuple(groups), baseline if base is not None else None, tuple(notes))
 
 

@@ -70,7 +70,7 @@ def test_seeds_are_repetitions_and_what_differs_tells_groups_apart(three):
     assert summary.by == ("estimator", "scorer")
     assert [(g.n_ok, g.n_seeds) for g in condition.groups] == [(5, 5)] * 3
     assert group(condition, "random").role == "floor"
-    assert summary.common == {"data": "toy", "window": "3.3-3.7", "n_signal": "500"}
+    assert summary.common == {"data": "toy", "window": "3.3-3.7", "n_signal": "500", "interpolator": "context"}
 
 
 def test_numbers_are_those_of_numpy(three):
@@ -177,6 +177,19 @@ def test_a_preset_stands_for_the_options_that_it_sets():
 
     assert compare(*smoke, *paper).by == ("scorer.preset",)
     assert compare(*smoke, *[replace(r, seed=r.seed + 9) for r in empty]).by == ()
+
+
+def test_options_of_a_metric_split_only_runs_that_have_it():
+    """Options that change the number: its error's do not."""
+
+    def closure(scorer, **options):
+        return several(scorer=scorer, config={f"metrics.closure.{name}": value for name, value in options.items()})
+
+    same = compare(*closure("a", members=1, replicas=20), *closure("b", members=1, replicas=200), *several(scorer="c"))
+    other = compare(*closure("a", members=1), *closure("b", members=2))
+
+    assert [sorted(labels(c)) for c in same.conditions] == [["a", "b", "c"]]
+    assert [c.label for c in other.conditions] == ["metrics.closure.members 1", "metrics.closure.members 2"]
 
 
 def test_conditions_are_in_the_order_of_numbers():
