@@ -7,7 +7,7 @@ that needs no background model is run once, not once per estimator.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -44,6 +44,7 @@ class Cell:
         config: Every value.
         outcome: Whether its parts can work together.
         digest: sha256 of the configuration and of the versions of its parts: equal if it need not be computed again.
+        below: Folder between that of all runs and its own; empty unless two cells would have the same folder.
     """
 
     axes: Mapping[str, Any]
@@ -52,6 +53,7 @@ class Cell:
     config: RunConfig
     outcome: Plan | Blocked
     digest: str
+    below: str = ""
 
     @cached_property
     def tables(self) -> dict[str, Any]:
@@ -64,7 +66,7 @@ class Cell:
         c = self.config
         estimates = isinstance(self.outcome, Plan) and self.outcome.estimates
         parts = (c.estimator.name, c.interpolator.name, c.scorer.name) if estimates else (c.scorer.name,)
-        return folder_name(c.data.name, c.window.label if c.window else "", parts, c.seed, c.digest)
+        return Path(self.below) / folder_name(c.data.name, c.window.label if c.window else "", parts, c.seed, c.digest)
 
 
 @dataclass
@@ -110,6 +112,7 @@ class _Expander:
         self.matrix, self.registry, self.run = matrix, registry, run
         self.nothing = [r.component.name for r in registry.components("estimator") if makes_nothing(r.component)]
         self.notes: dict[str, None] = {}
+        self.folders: set[Path] = set()
 
     def expand(self, many: bool) -> Expansion:
         if not self.matrix.axes and not self.matrix.only:
@@ -125,8 +128,19 @@ class _Expander:
         for seed in self.matrix.seeds:
             for row, config, outcome in resolved:
                 cell = self._cell(row, replace(config, seed=seed), outcome)
-                cells.setdefault(cell.config.digest, cell)
+                if cell.config.digest not in cells:
+                    cells[cell.config.digest] = self._in_own_folder(cell)
         return Expansion(list(cells.values()), list(self.notes))
+
+    def _in_own_folder(self, cell: Cell) -> Cell:
+        """The six digits of a folder's name do not tell all configurations apart."""
+        n = 1
+        while cell.run in self.folders:
+            n += 1
+            run = cell.config.run.model_copy(update={"out": str(Path(self.run["out"]) / str(n))})
+            cell = replace(cell, config=replace(cell.config, run=run), below=str(n))
+        self.folders.add(cell.run)
+        return cell
 
     def _combinations(self) -> Iterator[tuple[dict[str, str], Mapping[str, Any]]]:
         """The parts of every cell, and what an extra cell says on its own. Equal ones come once."""
@@ -199,12 +213,14 @@ class _Expander:
         fixed = [f"{kind}.{key}" for kind, key, value in self._fixed() if not isinstance(value, Mapping)]
         fixed += [f"{kind}.{key}.{option}" for kind, key, value in self._fixed() if isinstance(value, Mapping) for option in value]
         for axis in (*self.matrix.axes, *fixed):
-            self._check_option(axis, [names for names, _ in combinations])
+            kind = axis.partition(".")[0]
+            named = [{kind: name} for name in self.matrix.axes.get(kind, ())]  # also those of which no cell is left
+            self._check_option(axis, [*(names for names, _ in combinations), *named])
         for names, only in combinations:
             for axis in only:
                 self._check_option(axis, [names])
 
-    def _check_option(self, axis: str, used: list[dict[str, str]]) -> None:
+    def _check_option(self, axis: str, used: Sequence[Mapping[str, str]]) -> None:
         table, dot, key = axis.partition(".")
         kind = next((kind for kind in KINDS if kind == table), None)
         if not dot or kind is None:

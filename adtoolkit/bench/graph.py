@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from adtoolkit.bench.cells import Cell
 from adtoolkit.capabilities import DATA_CAPS, Cap
@@ -16,6 +16,9 @@ from adtoolkit.plugin import Region
 from adtoolkit.store import key_of
 
 Kind = Literal["fit", "template", "cell"]
+
+#: Options of the data that change how many events there are, and not what they look like.
+_NUMBERS: Final = ("n_signal", "n_background", "n_reference", "n_test", "seed")
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,10 @@ def _fits(fits: Mapping[str, list[Cell]], stack: Callable[[Cell], int]) -> tuple
     """The trainings, alike ones together, and which task makes which."""
     groups: dict[str, list[tuple[str, Cell]]] = {}
     for key, (cell, *_) in fits.items():
-        alike = key_of({"estimator": cell.tables["estimator"], "device": cell.config.run.device}) if stack(cell) > 1 else key
+        events = {name: value for name, value in cell.tables["data"].items() if name not in _NUMBERS}
+        alike = (
+            key_of({"estimator": cell.tables["estimator"], "data": events, "device": cell.config.run.device}) if stack(cell) > 1 else key
+        )
         groups.setdefault(alike, []).append((key, cell))
     tasks: list[Task] = []
     made_by: dict[str, str] = {}
@@ -153,7 +159,9 @@ def _work(key: str, cell: Cell) -> Work:
 def _training(cell: Cell) -> str:
     region = cell.outcome.region if isinstance(cell.outcome, Plan) else None
     window = f" {cell.config.window.label}" if region is Region.SIDEBAND and cell.config.window else ""
-    return f"{cell.config.estimator.name}{window} seed {cell.config.seed}"
+    shown = [f"{axis.partition('.')[2]}={value}" for axis, value in cell.axes.items() if axis.partition(".")[0] in {"data", "estimator"}]
+    options = "".join(f" {text}" for text in shown if text[0] != "=")
+    return f"{cell.config.estimator.name}{window}{options} seed {cell.config.seed}"
 
 
 def _background(cell: Cell) -> str:

@@ -112,7 +112,8 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """``data.n_signal = ...`` without quotes is a table inside a table; both ways of writing mean the same."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
-        name = f"{prefix}{key}".removesuffix(".name")
+        full = f"{prefix}{key}"
+        name = full.removesuffix(".name") if full.removesuffix(".name") in KINDS else full
         entries = _flat(value, f"{name}.") if isinstance(value, Mapping) else {_known(name): value}
         for entry, content in entries.items():
             if entry in flat:

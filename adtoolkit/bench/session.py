@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import adtoolkit
 from adtoolkit.bench import graph
@@ -16,7 +16,9 @@ from adtoolkit.bench.drive import Driver
 from adtoolkit.bench.folder import BenchFolder, State
 from adtoolkit.bench.matrix import Matrix, read_matrix
 from adtoolkit.bench.work import Outcome, Site
+from adtoolkit.devices import resolve_device
 from adtoolkit.errors import ConfigError
+from adtoolkit.interfaces import TrainsTogether
 from adtoolkit.mix import Plan
 from adtoolkit.store import Overwrite, Store
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from adtoolkit.bench.crews import Crew
     from adtoolkit.bench.graph import Task
     from adtoolkit.registry import Registry
+
+#: Trainings given to a GPU at a time; the estimator divides them as it sees fit. More would be lost if it stopped midway.
+STACK: Final = 16
 
 
 @dataclass
@@ -37,9 +42,10 @@ class Session:
         own: The cells of this slice; all of them where there are no slices.
         states: Digest -> what is there of a cell.
         notes: What a reader should know.
+        registry: Where components come from.
         overwrite: As for a run.
         store: The stage cache.
-        stack: How many trainings may be done together; None: decided by the device.
+        stack: How many trainings may be done together; None: `STACK` on a GPU, elsewhere one.
         trainings: Background models trained in this session.
     """
 
@@ -49,6 +55,7 @@ class Session:
     own: list[Cell]
     states: dict[str, State]
     notes: list[str]
+    registry: Registry
     overwrite: Overwrite = "only-missing"
     store: Store = field(default_factory=Store)
     stack: int | None = None
@@ -72,7 +79,12 @@ class Session:
 
     def together(self, cell: Cell) -> int:
         """How many trainings like that of a cell are done together."""
-        return 1 if self.stack is None or not isinstance(cell.outcome, Plan) else self.stack
+        if self.stack == 1 or not isinstance(cell.outcome, Plan):
+            return 1
+        if self.stack is None and resolve_device(cell.config.run.device) != "cuda":
+            return 1
+        able = issubclass(self.registry.load(cell.outcome.estimator), TrainsTogether)
+        return (self.stack or STACK) if able else 1
 
     def trained(self, key: str) -> bool:
         """Whether a shared training was recorded and is still in the cache."""
@@ -164,7 +176,7 @@ def open_bench(
     index, of = part
     own = cells if of == 1 else graph.slice_of(cells, index, of)
     notes = [*expansion.notes, *(state.note + "; the cell counts as missing." for state in states.values() if state.note)]
-    return Session(matrix, folder, cells, own, states, notes, overwrite, Store(), stack)
+    return Session(matrix, folder, cells, own, states, notes, registry, overwrite, Store(), stack)
 
 
 def _state(outcome: Outcome, overwrite: Overwrite) -> State:

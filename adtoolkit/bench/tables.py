@@ -100,17 +100,16 @@ def print_end(session: Session, console: Console) -> None:
 
 def print_rows(session: Session, rows: Sequence[Row], metrics: Sequence[str], console: Console) -> None:
     """Medians over seeds; a cell that lacks some says so at every number."""
-    from rich.table import Table
-
     names = list(metrics) or [name for name in USUAL if any(name in row.values for row in rows)]
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("cell", justify="left")
-    for column in ("ok", *names):
-        table.add_column(column, justify="right")
+    lines = [["cell", "ok", *names]]
     for row in rows:
         texts = [_over_seeds(row.values.get(name, []), row.seeds) for name in names]
-        table.add_row(row.cell, f"{row.ok}/{row.seeds}{f', {row.failed} failed' if row.failed else ''}", *texts)
-    console.print(table)
+        lines.append([row.cell, f"{row.ok}/{row.seeds}{f', {row.failed} failed' if row.failed else ''}", *texts])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for n, line in enumerate(lines):  # no table of rich: what does not fit must stay on its line
+        first, *rest = (text.rjust(width) if i else text.ljust(width) for i, (text, width) in enumerate(zip(line, widths, strict=True)))
+        text = "  ".join([first, *rest])
+        console.print(text, highlight=False, soft_wrap=True, markup=False, style=None if n else "dim")
     console.print()
     console.print("median over seeds, and their range; (k of n) where only k seeds have a value", style="dim")
     if any(row.ok for row in rows):

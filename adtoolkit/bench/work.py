@@ -94,10 +94,14 @@ def perform(task: Task, site: Site, tell: Callable[[Event], None] = silent) -> O
             cause = error.__cause__
             name = type(error if cause is None or isinstance(cause, AdtoolError) else cause).__name__
             message = f"{error.message} {error.fix}".strip()
-            return ended("refused" if error.exit_code == 2 else "failed", {"name": name, "message": message, "stage": task.kind})
+            # of several trainings one may have spoilt it for all: then each cell trains for itself
+            refused = error.exit_code == 2 or len(task.work) > 1
+            return ended("refused" if refused else "failed", {"name": name, "message": message, "stage": task.kind})
         except Exception as error:  # noqa: BLE001  # whatever a component raises, the other cells go on
             _keep_trace(task, site)
-            return ended("failed", {"name": type(error).__name__, "message": f"{error}", "stage": task.kind})
+            return ended(
+                "refused" if len(task.work) > 1 else "failed", {"name": type(error).__name__, "message": f"{error}", "stage": task.kind}
+            )
     return ended(status, None, trainings)
 
 
@@ -116,7 +120,10 @@ def _perform(task: Task, site: Site, tell: Callable[[Event], None]) -> tuple[str
     if task.kind == "template":
         job.background()
         return "done", job.shop.made.count("fit")
-    if site.overwrite == "only-missing" and folder.finished(_below(job.folder.path, job.config.run.out), work.digest).status == "done":
+    if (
+        site.overwrite == "only-missing"
+        and folder.finished(job.folder.path.absolute().relative_to(folder.runs), work.digest).status == "done"
+    ):
         return "kept", 0
     job.execute()
     return "done", job.shop.made.count("fit")
@@ -197,10 +204,6 @@ def _strategies(task: Task, overwrite: Overwrite) -> dict[str, Overwrite]:
     if task.kind == "cell" and not any(before.startswith("template-") for before in task.after):
         own = ("template", "density", "score")
     return dict.fromkeys(own if overwrite == "always" else ("fit", "template", "density", "score"), overwrite)
-
-
-def _below(path: Path, out: str) -> Path:
-    return path.relative_to(out)
 
 
 def _stranger(site: Site, where: str) -> str:

@@ -65,7 +65,7 @@ def bench(file: Path, plan: bool, collect: bool, as_json: bool, quiet: bool, **o
         overwrite=options["overwrite"],
         part=_part(options["index"], options["of"]),
         many=options["yes"],
-        stack=options["stack"],
+        stack=1 if plan or collect else options["stack"],
     )
     console = Console(stderr=as_json)
     if plan:

@@ -1,0 +1,247 @@
+"""Matrix files and their cells: what is multiplied, what is not, what is refused."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from adtoolkit.bench import graph
+from adtoolkit.bench.cells import expand
+from adtoolkit.bench.matrix import read_matrix
+from adtoolkit.cli import cli
+from adtoolkit.errors import AdtoolError, ConfigError
+from adtoolkit.mix import Blocked, Plan
+from adtoolkit.registry import default_registry
+
+HEAD = 'seeds = [3, 4]\npreset = "smoke"\n[data]\nname = "toy-bump"\n'
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """From the text of a matrix to its cells."""
+
+    def make(text, head=HEAD, **more):
+        file = tmp_path / "m.toml"
+        file.write_text(head + text)
+        return expand(read_matrix(file), default_registry(), Path("bench/m/runs"), **more)
+
+    return make
+
+
+def test_the_product_is_that_of_the_axes(cells):
+    text = (
+        '[matrix]\n"data.n_signal" = [0, 60, 120]\nwindow = [[3.2, 3.6], [3.3, 3.7]]\n'
+        'scorer = ["cathode", "likelihood"]\n"mass.name" = ["kde", "histogram"]'
+    )
+    found = cells(text).cells
+    brute = set(product([3, 4], [0, 60, 120], [(3.2, 3.6), (3.3, 3.7)], ["cathode", "likelihood"], ["kde", "histogram"]))
+
+    made = [
+        (c.seed, c.config.data.options.n_signal, (c.config.window.lo, c.config.window.hi), c.config.scorer.name, c.config.mass.name)
+        for c in found
+    ]
+    assert len(made) == len(brute) == 48
+    assert set(made) == brute
+    assert len({c.digest for c in found}) == len({c.run for c in found}) == 48
+    assert {c.config.estimator.options.steps for c in found} == {300}, "the preset reaches all cells"
+
+
+def test_unquoted_keys_and_name_keys_mean_the_same(cells):
+    one = cells('[matrix]\n"estimator.steps" = [5, 6]\nscorer = ["cathode"]').cells
+    two = cells('[matrix]\nestimator.steps = [5, 6]\nscorer.name = ["cathode"]').cells
+
+    assert [c.digest for c in one] == [c.digest for c in two]
+
+
+def test_a_scorer_without_a_model_is_run_once_with_no_estimator(cells):
+    made = cells(
+        '[matrix]\nestimator = ["sigma", "cathode"]\ninterpolator = ["context", "direct"]\nscorer = ["supervised", "random"]\n'
+        '"estimator.steps" = [7, 8]\n"template.oversample" = [2, 3]'
+    )
+
+    assert sorted((c.axes["estimator"], c.axes["interpolator"], c.axes["scorer"], c.seed) for c in made.cells) == [
+        ("none", None, scorer, seed) for scorer in ("random", "supervised") for seed in (3, 4)
+    ]
+    assert all(isinstance(c.outcome, Plan) for c in made.cells)
+    assert any("'random' uses no background model" in note for note in made.notes)
+
+
+def test_an_axis_multiplies_only_what_knows_it(cells):
+    made = cells(
+        '[matrix]\nestimator = ["sigma"]\ninterpolator = ["context", "direct"]\nscorer = ["cathode"]\n"interpolator.margin" = [0.1, 0.2]'
+    )
+
+    assert sorted(c.name for c in made.cells if c.seed == 3) == [
+        "sigma+context+cathode margin=0.1",
+        "sigma+context+cathode margin=0.2",
+        "sigma+direct+cathode",
+    ]
+    assert any("'interpolator.margin' means nothing to 'direct'" in note for note in made.notes)
+
+
+def test_options_of_one_component_leave_the_others_alone(cells):
+    text = (
+        '[estimator.sigma]\nsteps = 11\n[scorer]\nfolds = 3\n[matrix]\nestimator = ["sigma", "cathode"]\n'
+        'scorer = ["cathode"]\n"estimator.sigma.hidden" = [16, 32]'
+    )
+    made = [c for c in cells(text).cells if c.seed == 3]
+
+    assert [c.name for c in made] == [
+        "sigma+context+cathode sigma.hidden=16",
+        "sigma+context+cathode sigma.hidden=32",
+        "cathode+direct+cathode",
+    ]
+    assert {c.config.scorer.folds for c in made} == {3}
+    assert {c.config.estimator.options.steps for c in made[:2]} == {11}
+
+
+def test_illegal_cells_are_blocked_with_their_reason(cells):
+    made = cells('[matrix]\nestimator = ["sigma"]\ninterpolator = ["displacement"]\nscorer = ["cathode", "likelihood"]').cells
+    blocked = [c for c in made if isinstance(c.outcome, Blocked)]
+
+    assert [c.config.scorer.name for c in made if c not in blocked] == ["cathode", "cathode"]
+    assert [(c.config.scorer.name, "log-prob" in c.outcome.reason) for c in blocked] == [("likelihood", True)] * 2
+
+
+def test_extra_cells_are_multiplied_by_everything_but_the_method(cells):
+    text = '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\nwindow = [[3.2, 3.6], [3.3, 3.7]]\n"data.n_signal" = [0, 60]\n'
+    made = cells(text + '[[only]]\nscorer = "supervised"\n"data.n_signal" = 120\n[[only]]\nscorer = "random"').cells
+    shown = sorted((c.config.scorer.name, c.config.data.options.n_signal, c.config.window.lo) for c in made if c.seed == 3)
+
+    assert shown == sorted(
+        [*product(["cathode", "random"], [0, 60], [3.2, 3.3]), ("supervised", 120, 3.2), ("supervised", 120, 3.3)],
+    )
+
+
+def test_extra_cells_may_stand_alone_and_repeat_nothing(cells):
+    made = cells('[[only]]\nscorer = "supervised"\n[[only]]\nestimator = "none"\nscorer = "supervised"').cells
+
+    assert [(c.config.scorer.name, c.seed) for c in made] == [("supervised", 3), ("supervised", 4)]
+
+
+def test_a_base_lies_below_and_lends_its_interpolator_to_its_own_estimator_alone(cells, tmp_path):
+    (tmp_path / "base.toml").write_text(
+        'seed = 9\n[data]\nname = "toy-bump"\nn_signal = 77\n[estimator]\nname = "sigma"\nsteps = 5\n'
+        '[interpolator]\nname = "linear"\n[scorer]\nname = "likelihood"\n'
+    )
+    made = cells('[matrix]\nestimator = ["sigma", "cathode"]\n"data.n_signal" = [77, 78]', head='base = "base.toml"\n').cells
+
+    assert {c.seed for c in made} == {9}
+    assert [(c.name, c.config.data.options.n_signal) for c in made] == [
+        ("sigma+linear+likelihood n_signal=77", 77),
+        ("sigma+linear+likelihood n_signal=78", 78),
+        ("cathode+direct+likelihood n_signal=77", 77),
+        ("cathode+direct+likelihood n_signal=78", 78),
+    ]
+    assert {c.config.estimator.options.steps for c in made if c.config.estimator.name == "sigma"} == {5}
+
+
+def test_one_training_is_planned_for_all_windows_of_sigma_and_one_per_window_of_a_sideband_model(cells):
+    text = '[matrix]\nestimator = ["sigma", "cathode"]\nscorer = ["cathode", "likelihood"]\nwindow = [[3.1, 3.5], [3.2, 3.6], [3.3, 3.7]]'
+    tasks = graph.build(c for c in cells(text).cells if c.seed == 3)
+    kinds = [(task.kind, task.estimator) for task in tasks]
+
+    assert kinds.count(("fit", "sigma")) == 1
+    assert kinds.count(("fit", "cathode")) == 3
+    assert kinds.count(("template", "sigma")) == kinds.count(("template", "cathode")) == 3
+    assert len([task for task in tasks if task.kind == "cell"]) == 12
+    assert all(before in [other.id for other in tasks[:n]] for n, task in enumerate(tasks) for before in task.after)
+
+
+def test_trainings_may_be_done_together(cells):
+    text = '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\n"data.n_signal" = [0, 50, 60]\n"estimator.steps" = [7, 8]'
+    fits = [task for task in graph.build(cells(text).cells, lambda _: 4) if task.kind == "fit"]
+
+    assert sorted(len(task.work) for task in fits) == [2, 2, 4, 4]
+    assert all(len({work.config["estimator"]["steps"] for work in task.work}) == 1 for task in fits)
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7, 40])
+def test_slices_hold_every_cell_once_and_keep_a_training_together(cells, of):
+    text = (
+        '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode", "likelihood", "random"]\n'
+        'window = [[3.1, 3.5], [3.2, 3.6], [3.3, 3.7]]\n"data.n_signal" = [0, 60]'
+    )
+    found = cells(text).cells
+    slices = [graph.slice_of(found, index, of) for index in range(of)]
+
+    assert sorted(c.digest for part in slices for c in part) == sorted(c.digest for c in found)
+    fits = [{graph.fit_key(c) for c in part} - {None} for part in slices]
+    assert sum(map(len, fits)) == len(set[str]().union(*fits)) == 4
+
+
+def test_many_cells_must_be_confirmed_before_they_are_made(cells):
+    text = f'[matrix]\n"data.n_signal" = {list(range(5001))}\nscorer = ["random"]'
+
+    with pytest.raises(ConfigError, match=r"10,002 cells.*--yes"):
+        cells(text)
+
+
+REFUSED = {
+    "empty": ("", "has no cells"),
+    "empty axis": ("[matrix]\nscorer = []", "at least one value"),
+    "axis that is no list": ('[matrix]\nscorer = "cathode"', "must be a list"),
+    "misspelt table": ('[metrix]\nscorer = ["cathode"]', "Did you mean 'matrix'"),
+    "misspelt axis": ('[matrix]\nestimater = ["sigma"]', "Did you mean 'estimator'"),
+    "misspelt component": ('[matrix]\nestimator = ["sigmo"]', "Did you mean 'sigma'"),
+    "misspelt component of an extra cell": ('[[only]]\nscorer = "supervized"', "Did you mean 'supervised'"),
+    "misspelt option": ('[matrix]\n"estimator.stepz" = [1]', "Did you mean 'steps'"),
+    "misspelt option of one component": ('[matrix]\n"estimator.sigma.stepz" = [1]', "Did you mean 'steps'"),
+    "misspelt fixed option": ('[estimator]\nstepz = 3\n[matrix]\nscorer = ["cathode"]', "Did you mean 'steps'"),
+    "misspelt option of another table": ('[matrix]\n"mass.nam" = ["kde"]', "Did you mean 'name'"),
+    "option of a part that an extra cell lacks": ('[[only]]\nscorer = "random"\n"scorer.members" = 3', "members"),
+    "value of a wrong type": ('[matrix]\n"estimator.steps" = ["many"]', "steps"),
+    "window that is no pair": ("[matrix]\nwindow = [3.3, 3.7]", "two numbers"),
+    "window that is no interval": ("[matrix]\nwindow = [[3.7, 3.3]]", "3.7"),
+    "value twice": ('[matrix]\nscorer = ["cathode", "cathode"]', "twice"),
+    "name twice": ('[estimator]\nname = "sigma"\n[matrix]\nestimator = ["sigma"]', "gives its name too"),
+    "a list in an extra cell": ('[[only]]\nscorer = ["random", "cwola"]', "another table for each"),
+    "seed as an axis": ("[matrix]\nseed = [1, 2]", "seeds = [0, 1, 2]"),
+    "folder as an axis": ('[matrix]\n"run.out" = ["a"]', "--out"),
+    "unknown preset": ('[matrix]\n"estimator.preset" = ["smok"]', "Did you mean 'smoke'"),
+    "unknown expectation": ('[matrix]\nscorer = ["random"]\n[expect]\nblock = 0', "Did you mean 'blocked'"),
+    "blocked cells against the expectation": (
+        '[matrix]\ninterpolator = ["displacement"]\nscorer = ["likelihood", "cathode"]\n[expect]\nblocked = 0',
+        "2 of 4 cells are blocked where 0 are expected",
+    ),
+    "all cells blocked": ('[matrix]\ninterpolator = ["displacement"]\nscorer = ["likelihood"]', "All 2 cells are blocked"),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+def test_bad_files_are_one_line_and_exit_code_2(tmp_path, text):
+    (tmp_path / "m.toml").write_text(HEAD + text[0])
+    done = CliRunner().invoke(cli, ["bench", str(tmp_path / "m.toml"), "--out", str(tmp_path / "out")])
+
+    assert done.exit_code == 2, done.output
+    assert text[1] in done.stderr
+    assert "Traceback" not in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_or_a_seed_for_seeds_is_refused(tmp_path):
+    (tmp_path / "m.toml").write_text('seed = 1\n[matrix]\nscorer = ["random"]')
+
+    with pytest.raises(AdtoolError, match="cannot be read"):
+        read_matrix(tmp_path / "nowhere.toml")
+    with pytest.raises(ConfigError, match="a list of them"):
+        read_matrix(tmp_path / "m.toml")
+
+
+FLAGS = {
+    "slice without number": (["--index", "0"], "belong together"),
+    "slice out of range": (["--index", "2", "--of", "2"], "from 0 to 1"),
+    "two questions": (["--plan", "--collect"], "ask one of them"),
+    "dask without scheduler": (["--executor", "dask"], "--scheduler"),
+    "scheduler without dask": (["--scheduler", "tcp://127.0.0.1:1"], "--executor dask"),
+}
+
+
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
+def test_contradictory_flags_are_refused(tmp_path, flags):
+    (tmp_path / "m.toml").write_text(HEAD + '[matrix]\nscorer = ["random"]')
+    done = CliRunner().invoke(cli, ["bench", str(tmp_path / "m.toml"), "--out", str(tmp_path / "out"), *flags[0]])
+
+    assert done.exit_code == 2, done.output
+    assert flags[1] in done.stderr
