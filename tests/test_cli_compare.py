@@ -272,15 +272,15 @@ def test_pictures_are_drawn(runs, tmp_path, monkeypatch):
         assert mpl.image.imread(path)[..., :3].std() > 0.05
 
 
-def test_band_is_the_percentiles_of_the_curves_that_reach_so_far():
+def test_band_is_the_percentiles_of_the_curves_where_all_have_the_events():
     eps = np.array([0.01, 0.1, 1.0])
     curves = np.array([[np.nan, 2.0, 1.0], [np.nan, 3.0, 1.0], [4.0, 5.0, 1.0], [6.0, 9.0, 1.0]])
 
     found = band(list(curves), eps)
 
-    np.testing.assert_allclose(found.median, [5.0, 4.0, 1.0])
+    np.testing.assert_allclose(found.median, [np.nan, 4.0, 1.0])
     np.testing.assert_allclose(found.lo, [np.nan, np.percentile(curves[:, 1], 16), 1.0])
-    assert np.isnan(band(list(curves[:3]), eps).median[0])
+    assert np.isnan(band(list(curves[:2]), eps).lo).all()
 
 
 def test_signal_is_shown_as_counted_in_the_window(runs):

@@ -30,8 +30,8 @@ class Band:
 
     Attributes:
         eps: [e] background efficiencies.
-        median: [e] median SIC; NaN where fewer than half the runs have enough events behind it.
-        lo: [e] 16th percentile; NaN where fewer than three runs have.
+        median: [e] median SIC; NaN where a run has too few events behind it.
+        lo: [e] 16th percentile; NaN too where there are fewer than three runs.
         hi: [e] 84th percentile.
         runs: How many curves went in.
     """
@@ -79,13 +79,11 @@ def sic_curve(record: RunRecord, eps: Float) -> Float | None:
 
 
 def band(curves: Sequence[Float], eps: Float) -> Band:
-    """Median and 16th to 84th percentile of [e] curves, at each background efficiency over the runs that reach it."""
+    """Median and 16th to 84th percentile of [e] curves, at each background efficiency that all of them reach."""
     stacked = np.stack(curves)
-    known = (~np.isnan(stacked)).sum(0)
     out = np.full((3, len(eps)), np.nan)
-    for column in np.flatnonzero(2 * known >= len(curves)):
-        values = stacked[:, column][~np.isnan(stacked[:, column])]
-        out[0, column] = np.median(values)
-        if len(values) >= LEAST:
-            out[1:, column] = np.percentile(values, [16, 84])
+    known = ~np.isnan(stacked).any(0)
+    out[0, known] = np.median(stacked[:, known], axis=0)
+    if len(curves) >= LEAST:
+        out[1:, known] = np.percentile(stacked[:, known], [16, 84], axis=0)
     return Band(eps, out[0], out[1], out[2], len(curves))

@@ -25,6 +25,8 @@ COLOURS: Final = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 LINES: Final = (("-", "o"), ("--", "s"), ("-.", "^"))
 ROLES: Final = {"floor": (GREY, ":", "v"), "ceiling": (BLACK, "-", "D")}
 
+BAND: Final = " and 68 % of the seeds"
+NO_BAND: Final = " (too few seeds for a band)"
 FLOOR: Final = "expected of random"
 
 
@@ -117,7 +119,8 @@ def draw_sic_curves(condition: Condition, curves: Mapping[str, Band], styles: Ma
     ax.plot(EPS_GRID, np.sqrt(EPS_GRID), color=GREY, linestyle="--", linewidth=1.0, label=FLOOR)
     ax.set(xscale="log", xlim=(min(reached, default=1e-3), 1), ylim=(0, 1.08 * max(top, 1.2)))
     tidy(ax, r"background efficiency $\epsilon_B$", r"SIC $=\epsilon_S/\sqrt{\epsilon_B}$", title)
-    _beside(fig, ax, "median and 68 % of the seeds\n(runs drawn of those planned)")
+    banded = any(not np.isnan(b.lo).all() for b in curves.values())
+    _beside(fig, ax, f"median{BAND if banded else NO_BAND}\n(runs drawn of those planned)")
     return fig
 
 
@@ -180,11 +183,12 @@ def draw_against_signal(family: Sequence[Condition], metric: str, styles: Mappin
         return None
     eps = float(metric.partition("@")[2])
     ax.axhline(math.sqrt(eps), color=GREY, linestyle="--", linewidth=1.0, label=FLOOR)
+    banded = any(group.cells[metric].spread.lo is not None for condition in family for group in condition.groups)
     ax.set_ylim(0, 1.06 * ax.get_ylim()[1])
     tidy(ax, r"signal injected, $S/\sqrt{B}$ in the window", rf"SIC at $\epsilon_B$ = {eps:g}")
     _counts(ax, at)
     ax.set_title(title, fontsize="small", loc="left", pad=8)
-    _beside(fig, ax, "median and 68 % of the seeds")
+    _beside(fig, ax, f"median{BAND if banded else NO_BAND}")
     return fig
 
 
