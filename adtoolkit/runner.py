@@ -203,7 +203,7 @@ class Run:
             trainings=sum(e.meta["stage"] == "fit" and not e.reused for e in entries),
             scorer_trainings=sum(e.meta["stage"] == "score" and not e.reused for e in entries),
             reused=sum(e.reused for e in entries),
-            stages={str(e.path.relative_to(self.store.root)): {"seconds": e.seconds, "reused": e.reused} for e in entries},
+            stages={str(e.path.relative_to(self.store.root)): {"seconds": e.seconds, "cpu": e.cpu, "reused": e.reused} for e in entries},
             events=counts,
             times=self.times,
             scorer=summary,

@@ -26,7 +26,7 @@ from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.folds import train_val
 from adtoolkit.interfaces import FitTask, Model, TrainsTogether
 from adtoolkit.plugin import Component
-from adtoolkit.store import Entry, Overwrite, Store, disk_errors, key_of, write_atomic
+from adtoolkit.store import Entry, Overwrite, Stopwatch, Store, disk_errors, key_of, write_atomic
 from adtoolkit.types import Sample, Window
 
 #: Raise when the runner itself gives other numbers from the same configuration.
@@ -152,7 +152,9 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
     ]
     missing = [i for i, needed in enumerate(again) if needed]
     made: dict[int, Model] = {}
+    share: dict[str, float] = {}
     if missing:
+        watch = Stopwatch()
         store = jobs[0].shop.store
         group = store.path("fit", key_of({"group": [keys[i] for i in missing]})).with_suffix(".group")
         with disk_errors(store.root):
@@ -162,12 +164,13 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
             (group / str(i)).mkdir(exist_ok=True)
             tasks.append(_fit_task(jobs[i].train_on, replace(contexts[i], workdir=group / str(i))))
         made = dict(zip(missing, estimator.instance.fit_many(tasks), strict=True))
+        share = {name: round(value / len(made), 3) for name, value in watch.read().items()}
     entries = []
     for i, (job, key) in enumerate(zip(jobs, keys, strict=True)):
 
         def make(folder: Path, work: Path, i: int = i, job: FitJob = job) -> Mapping[str, Any]:
             del work
-            return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made)}
+            return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made), **share}
 
         entries.append(job.shop.stage("fit", key, make, estimator.record.name, (estimator,)))
     if missing:

@@ -99,7 +99,8 @@ class Entry:
     Attributes:
         path: The folder.
         reused: Found rather than made.
-        seconds: What it took to make; of an interrupted stage, what the last try took.
+        seconds: What it took to make; of an interrupted stage, what the last try took; of one made together with others, its share.
+        cpu: The same in CPU seconds of this process.
         digest: sha256 of the payload: keys of what follows from it name this, not how it was made.
         meta: What its maker recorded.
         notes: What happened to the cache on the way (an entry that had been tampered with).
@@ -108,9 +109,21 @@ class Entry:
     path: Path
     reused: bool
     seconds: float
+    cpu: float
     digest: str
     meta: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+
+
+class Stopwatch:
+    """Measures from its making."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """``seconds`` of the clock and ``cpu`` seconds of this process so far."""
+        return {"seconds": round(time.perf_counter() - self._wall, 3), "cpu": round(time.process_time() - self._cpu, 3)}
 
 
 class Store:
@@ -140,7 +153,7 @@ class Store:
             what = f"The cache entry {folder} cannot be read: {error.strerror}."
             raise CacheError(what, "Choose another cache: ADTOOLKIT_CACHE=DIR") from error
         payload = {name: digest for name, digest in done["sha256"].items() if name != "meta.json"}
-        return Entry(folder, True, float(meta.get("seconds", 0.0)), key_of(payload), meta)
+        return Entry(folder, True, float(meta.get("seconds", 0.0)), float(meta.get("cpu", 0.0)), key_of(payload), meta)
 
     def get(
         self,
@@ -157,7 +170,8 @@ class Store:
         Args:
             stage: First level of the cache.
             key: From `key_of`.
-            make: Called with an empty folder for the payload and a folder for checkpoints; may return what to record.
+            make: Called with an empty folder for the payload and a folder for checkpoints; may return what to record, also
+                ``seconds`` and ``cpu`` where part of the work was done before.
             describe: What the key stands for; kept in ``meta.json`` for people.
             waiting: Told when another process is at work on this key, before waiting for it.
             overwrite: ``only-missing`` makes what is not there, ``always`` makes it again, ``only-cache`` refuses to make.
@@ -191,10 +205,10 @@ class Store:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
                 work.mkdir(exist_ok=True)
-            started = time.perf_counter()
+            started = Stopwatch()
             with disk_errors(self.root, _FULL):
                 meta = dict(make(partial, work) or {})
-            meta |= {"stage": stage, "key": key, "seconds": round(time.perf_counter() - started, 3), "made_from": dict(describe or {})}
+            meta = {**started.read(), **meta, "stage": stage, "key": key, "made_from": dict(describe or {})}
             notes: tuple[str, ...] = ()
             with disk_errors(self.root):
                 write_atomic(partial / "meta.json", json.dumps(meta, indent=1, default=str))
