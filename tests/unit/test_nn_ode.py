@@ -140,6 +140,63 @@ def test_the_random_trace_is_right_on_average():
     assert estimates.mean().item() == pytest.approx(exact.item(), abs=4 * estimates.std().item() / 4000**0.5)
 
 
+def test_directions_from_the_events_own_bits_are_fair_and_nobody_elses():
+    """As many up as down in every feature, unrelated between features and events; the same in any company."""
+    x = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
+    near = torch.cat([x[:1], x[:1] * (1 + 1e-6), x[:1]])
+    signs = 2.0 * ode._bits(x) - 1
+
+    assert torch.equal(ode._bits(x[7:9]), ode._bits(x)[7:9])
+    assert torch.equal(*ode._bits(near)[[0, 2]].double())
+    assert signs.mean(0).abs().max() < 0.04
+    assert (signs.T @ signs / len(x) - torch.eye(4)).abs().max() < 0.04
+    assert (signs.T @ x.sign() / len(x)).abs().max() < 0.04
+    assert (signs[1:] * signs[:-1]).mean(0).abs().max() < 0.04
+
+
+def test_the_random_trace_needs_no_generator_to_be_right_on_average():
+    """Directions taken from the events: over many events, the estimates centre on the exact densities."""
+    A = torch.randn(3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    field = lambda t, x, cond: torch.tanh(x @ A)  # noqa: E731
+    x, m = events(3000)
+    before = torch.get_rng_state()
+    off = ode.log_prob(field, x, m, trace="hutchinson") - ode.log_prob(field, x, m)
+
+    assert torch.equal(before, torch.get_rng_state())
+    assert off.std() > 0.01
+    assert off.mean().item() == pytest.approx(0, abs=4 * off.std().item() / 3000**0.5)
+
+
+def test_the_adaptive_solver_takes_the_density_of_a_field_with_kinks_in_few_steps():
+    """Steps follow the events; the divergence, which jumps at every kink, comes along. Judged too, it would never be content."""
+    g = torch.Generator().manual_seed(1)
+    A, B = (torch.randn(3, 3, generator=g, dtype=torch.float64) for _ in range(2))
+    calls = 0
+
+    def field(t, x, cond):
+        nonlocal calls
+        calls += 1
+        return torch.relu(x @ A - 0.3) @ B / 3
+
+    x, m = events(100)
+    adaptive = ode.log_prob(field, x, m, solver="dopri5")
+    evaluations, calls = calls, 0
+    fine = ode.log_prob(field, x, m, solver="midpoint", steps=400)
+
+    assert evaluations < 1000
+    assert (adaptive - fine).abs().mean() < 1e-3
+
+
+def test_unjudged_columns_set_no_steps():
+    """A second column of pure noise in time neither stops the solver nor spoils the first."""
+    noisy = lambda t, y: torch.stack([-y[:, 0], torch.sin(1e6 * t).expand(len(y))], 1)  # noqa: E731
+    y = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+
+    assert ode.solve(noisy, y, 0, 1, solver="dopri5", judged=1)[0, 0].item() == pytest.approx(math.exp(-1), abs=1e-5)
+    with pytest.raises(RunError, match="adaptive solver"):
+        ode.solve(noisy, 1 + 0 * y, 0, 1, solver="dopri5", rtol=1e-12, atol=1e-12)
+
+
 def test_an_unknown_solver_or_no_step_is_refused():
     y = torch.zeros(1, 1)
     for bad in ({"solver": "euler"}, {"steps": 0}):
