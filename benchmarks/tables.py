@@ -115,6 +115,33 @@ def speed() -> Iterator[str]:
     yield f"```console\n$ {data['command']}\n```\n"
 
 
+def window_scan() -> Iterator[str]:
+    data = result("window_scan")
+    if data is None:
+        return
+    n, events = len(data["windows"]), next(iter(data["templates"].values()))["events"]
+    yield f"## A scan of {n} windows\n"
+    yield f"The {data['events']:,} dijets of the package, one process, one thread. SIGMA is trained once, the masked model once per window,"
+    yield "one after another or as one stack of parameters. Steps were timed and totals are scaled to the default number of steps,"
+    yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
+    yield "network leaves idle, such as a GPU; none was measured.\n"
+    yield "| CPU minutes | training | templates | scan |"
+    yield "|---|---|---|---|"
+    for name, row in data["scan"].items():
+        yield f"| {name} | {row['training_min']} | {row['templates_min']} | {row['total_min']} |"
+    yield "\n| CPU milliseconds per step and window | weights | batch | SIGMA | masked, one by one | masked, one stack |"
+    yield "|---|---|---|---|---|---|"
+    for name in ("default network", "small network"):
+        row = data[name]
+        times = " | ".join(f"{row[kind]['ms_per_step']:.1f}" for kind in ("sigma", "masked, one by one", "masked, one stack"))
+        yield f"| {name} | {row['parameters']:,} | {row['batch']:,} | {times} |"
+    yield "\n| template | events per CPU second |"
+    yield "|---|---|"
+    for name, row in data["templates"].items():
+        yield f"| {name} | {row['events_per_cpu_s']:,} |"
+    yield f"\n```console\n$ {data['command']}\n```\n"
+
+
 def page() -> str:
     lines = [
         "# Measured\n",
@@ -124,7 +151,7 @@ def page() -> str:
     ]
     for name, title in SEARCHES.items():
         lines += search(name, title)
-    lines += [*classifiers(), *simulation(), *speed()]
+    lines += [*classifiers(), *simulation(), *speed(), *window_scan()]
     return "\n".join(lines).rstrip() + "\n"
 
 

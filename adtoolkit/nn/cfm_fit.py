@@ -38,12 +38,17 @@ class _Untrained:
     mass_range: tuple[float, float]
 
 
-def fit_cfm(config: CfmConfig, tasks: Sequence[FitTask]) -> list[CfmModel]:
+def fit_cfm(config: CfmConfig, tasks: Sequence[FitTask], *, most: int = 0) -> list[CfmModel]:
     """A model of p(x | m) per task, in order.
 
     Tasks are trained as one stack where that gives the same models, see `adtoolkit.nn.together`, and where it is faster:
     one after another else. First weights, order of the events and noise of a task come from its own context, so that a
     model does not depend, but for rounding, on what it was trained with.
+
+    Args:
+        config: Options of all of them.
+        tasks: Events and context of each.
+        most: Largest stack; 1 trains one after another, 0 takes as many as pay on the device.
 
     Raises:
         DataError: if a task has no events, events that are not finite, or one mass alone.
@@ -55,7 +60,7 @@ def fit_cfm(config: CfmConfig, tasks: Sequence[FitTask]) -> list[CfmModel]:
     left = list(range(len(tasks)))
     if not config.dropout and config.norm != "batch" and together.same_as_alone(plan):
         device = torch_device(tasks[0].ctx.device) if tasks else torch.device("cpu")
-        for group in together.groups(plan, [len(task.train) for task in tasks], config.hidden, device):
+        for group in together.groups(plan, [len(task.train) for task in tasks], config.hidden, device, most):
             good = together.train_together(
                 [starts[i].network for i in group], loss, [tasks[i].train for i in group], plan, [tasks[i].ctx for i in group]
             )

@@ -51,7 +51,7 @@ def same_as_alone(plan: TrainingPlan) -> bool:
     return not own_course and not plan.clip and plan.freeze_epoch < 0 and plan.decoupled
 
 
-def groups(plan: TrainingPlan, events: Sequence[int], width: int, device: torch.device) -> list[list[int]]:
+def groups(plan: TrainingPlan, events: Sequence[int], width: int, device: torch.device, most: int = 0) -> list[list[int]]:
     """Which trainings to stack: those of equal batches and steps, as many as pay on the device; the rest is left out.
 
     Args:
@@ -59,6 +59,7 @@ def groups(plan: TrainingPlan, events: Sequence[int], width: int, device: torch.
         events: [W] training events of each.
         width: Of the networks.
         device: Where.
+        most: Largest stack; 0: as many as pay.
     """
     alike: dict[tuple[int, int], list[int]] = {}
     for i, n in enumerate(events):
@@ -66,10 +67,16 @@ def groups(plan: TrainingPlan, events: Sequence[int], width: int, device: torch.
         alike.setdefault((batch, total), []).append(i)
     found = []
     for (batch, _), members in alike.items():
-        step = batch * width
-        most = (len(members) if step <= _CPU_STEP else 1) if device.type == "cpu" else max(1, _DEVICE_STEP // step)
-        found += [members[k : k + most] for k in range(0, len(members), most)]
+        size = most or _paying(batch * width, device)
+        found += [members[k : k + size] for k in range(0, len(members), size)]
     return [group for group in found if len(group) > 1]
+
+
+def _paying(step: int, device: torch.device) -> int:
+    """Members of a stack: all, or none, on a CPU; elsewhere as many as memory holds."""
+    if device.type == "cpu":
+        return _DEVICE_STEP // step if step <= _CPU_STEP else 1
+    return max(1, _DEVICE_STEP // step)
 
 
 def train_together(

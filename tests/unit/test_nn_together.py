@@ -103,6 +103,8 @@ def test_a_stack_is_as_large_as_pays():
 
     assert together.groups(plan, [5000] * 20, 128, CPU) == []
     assert [len(g) for g in together.groups(plan, [5000] * 20, 32, CPU)] == [20]
+    assert [len(g) for g in together.groups(plan, [5000] * 20, 128, CPU, most=8)] == [8, 8, 4]
+    assert together.groups(plan, [5000] * 20, 32, CPU, most=1) == []
     assert [len(g) for g in together.groups(plan, [5000] * 600, 128, torch.device("cuda"))] == [512, 88]
 
 
