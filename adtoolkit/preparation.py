@@ -54,7 +54,7 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     Raises:
         AdtoolError: on anything that would fail later for a reason that is known now.
     """
-    from adtoolkit.data.checks import check_sample, check_window
+    from adtoolkit.data.checks import check_reference, check_sample, check_window
 
     window = config.window
     kinds = ("data", "estimator", "interpolator", "scorer") if plan.estimates else ("data", "scorer")
@@ -70,7 +70,8 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     if uses_reference:
         reference = dataset.region(Region.REFERENCE, window)
         inside = reference if window is None else reference[window.contains(reference.m)]
-        check_sample(reference if plan.region is Region.REFERENCE else inside, dataset.features, dataset.mass)
+        whole = plan.region is Region.REFERENCE or window is None
+        check_reference(reference if whole else inside, dataset.features, dataset.mass, "" if whole else " in the window")
     if Cap.TRUTH in plan.scorer.needs and not _signal_inside(dataset, window):
         raise DataError("There is no truth-labelled signal in the window to train on.", "Leave some out of the data: --set data.n_signal=N")
     if dataset.events.weight is not None:
@@ -138,8 +139,9 @@ def _load(source: Part, context: RunContext) -> Dataset:
 
 
 def _signal_inside(dataset: Dataset, window: Window | None) -> bool:
-    test = dataset.test
-    if test.truth is None:
-        return False
-    inside = np.ones(len(test), bool) if window is None else window.contains(test.m)
-    return bool((test.truth[inside] == 1).any())
+    """Whether there is signal to learn from, in the data (the truth of which such a scorer may use) or kept for tests."""
+    for sample in (dataset.events, dataset.test):
+        inside = np.ones(len(sample), bool) if window is None else window.contains(sample.m)
+        if sample.truth is not None and (sample.truth[inside] == 1).any():
+            return True
+    return False

@@ -43,6 +43,12 @@ def as_float(name: str, column: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _example(column: NDArray[Any]) -> str:
+    """A value that is no number, if there is one: a column of numbers becomes text by a single other value."""
+    for value in column:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return repr(str(value))[:40]
     return repr(str(column[0]))[:40] if len(column) else "nothing"
 
 
@@ -117,8 +123,24 @@ def check_signs(columns: Mapping[str, NDArray[Any]], counts: MutableMapping[str,
     }
 
 
-def check_features(x: NDArray[Any], m: NDArray[Any], features: Sequence[str], mass: str) -> None:
+def check_features(
+    x: NDArray[Any],
+    m: NDArray[Any],
+    features: Sequence[str],
+    mass: str,
+    *,
+    what: str = "events",
+    fix: str = "Loosen the cuts or use a larger file.",
+) -> None:
     """No feature twice, none constant, none the mass itself, and enough events.
+
+    Args:
+        x: [N, D] features.
+        m: [N] masses.
+        features: [D] names.
+        mass: Name of m.
+        what: How a message calls the events.
+        fix: What it proposes where there are too few.
 
     Raises:
         DataError: if one of these does not hold.
@@ -129,16 +151,16 @@ def check_features(x: NDArray[Any], m: NDArray[Any], features: Sequence[str], ma
         twice = sorted({name for name in features if list(features).count(name) > 1})
         raise DataError(f"Duplicated features: {', '.join(repr(name) for name in twice)}.", "Name each feature once.")
     if len(x) < MIN_EVENTS:
-        raise DataError(f"There are {len(x)} events; at least {MIN_EVENTS} are needed.", "Loosen the cuts or use a larger file.")
+        raise DataError(f"There are {len(x)} {what}; at least {MIN_EVENTS} are needed.", fix)
     for i, name in enumerate(features):
         if np.ptp(x[:, i]) == 0:
-            raise DataError(f"Feature '{name}' is constant: {x[0, i]:g} in all {len(x)} events.", "Leave it out.")
+            raise DataError(f"Feature '{name}' is constant: {x[0, i]:g} in all {len(x)} {what}.", "Leave it out.")
         if name == mass or _is_image(x[:, i], m):
             raise DataError(f"Feature '{name}' is the mass '{mass}' itself.", "Leave it out: the mass is a condition, not a feature.")
         for j in range(i):
             if _is_image(x[:, i], x[:, j]):
                 raise DataError(
-                    f"Features '{features[j]}' and '{name}' are duplicated columns: equal in all {len(x)} events, up to scale and offset.",
+                    f"Features '{features[j]}' and '{name}' are duplicated columns: equal in all {len(x)} {what}, up to scale and offset.",
                     "Leave one out.",
                 )
 
@@ -153,6 +175,12 @@ def _is_image(a: NDArray[Any], b: NDArray[Any]) -> bool:
 def check_sample(sample: Sample, features: Sequence[str], mass: str) -> None:
     """`check_features` of a sample."""
     check_features(sample.x, sample.m, features, mass)
+
+
+def check_reference(sample: Sample, features: Sequence[str], mass: str, where: str) -> None:
+    """`check_features` of events known as background; ``where`` tells which: ``in the window``."""
+    fix = "Keep more of them: --set data.n_reference=N, or leave more background out of the data: --set data.n_background=N"
+    check_features(sample.x, sample.m, features, mass, what=f"reference events{where}", fix=fix)
 
 
 def check_window(dataset: Dataset, window: Window) -> None:

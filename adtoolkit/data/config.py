@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -102,7 +103,9 @@ class LhcoConfig(SourceConfig):
     n_signal: Count | None = 500
 
     def has_spare_background(self) -> bool:
-        return (self.n_background is not None or bool(self.extra)) and self.n_reference != 0
+        folder = Path(self.path).expanduser()  # of CATHODE's arrays, which bring background of their own
+        brought = bool(self.extra) or (bool(self.path) and any(folder.glob("innerdata_extrabkg*.npy")))
+        return (self.n_background is not None or brought) and self.n_reference != 0
 
 
 class TableConfig(SourceConfig):

@@ -54,6 +54,10 @@ class Random(Scorer[NoOptions]):
         return RandomScorer(int(ctx.rng("random").integers(2**63)))
 
 
+#: Sideband events on a side that leave `MIN_EVENTS` for training at any number of folds: three standard deviations above twice as many.
+_BEFORE_FOLDS = 64
+
+
 class Cwola(Scorer[CwolaConfig]):
     """The window's events against those of the sidebands next to it.
 
@@ -65,23 +69,23 @@ class Cwola(Scorer[CwolaConfig]):
         in the CATHODE paper, arXiv:2109.00546.
     """
 
-    def _sidebands(self, events: Sample, window: Window | None) -> tuple[Sample, Sample]:
+    def _sidebands(self, events: Sample, window: Window | None, least: int) -> tuple[Sample, Sample]:
         if window is None:
             raise DataError("CWoLa compares a window with its sidebands, but there is no window.", "Give one: --window LO HI")
         width = self.config.sideband or window.width / 2
         low = events[(events.m <= window.lo) & (events.m > window.lo - width)]
         high = events[(events.m >= window.hi) & (events.m < window.hi + width)]
         for side, sample in (("below", low), ("above", high)):
-            if len(sample) < MIN_EVENTS:
-                message = f"CWoLa finds {len(sample)} events within {width:g} {side} the window; it needs at least {MIN_EVENTS}."
+            if len(sample) < least:
+                message = f"CWoLa finds {len(sample)} events within {width:g} {side} the window; it needs at least {least}."
                 raise DataError(message, "Widen the sideband: --set scorer.sideband=WIDTH")
         return low, high
 
     def check(self, events: Sample, window: Window | None) -> None:
-        self._sidebands(events, window)
+        self._sidebands(events, window, _BEFORE_FOLDS)
 
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> ContrastScorer:  # noqa: ARG002
-        return contrast(data.window, equal_total(*self._sidebands(data.sideband, data.range)), self.config, ctx)
+        return contrast(data.window, equal_total(*self._sidebands(data.sideband, data.range, MIN_EVENTS)), self.config, ctx)
 
 
 class Idealised(Scorer[ClassifierConfig]):

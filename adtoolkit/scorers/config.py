@@ -80,6 +80,11 @@ class CwolaConfig(ClassifierConfig):
             (0.2 TeV for 3.3 to 3.7 TeV, as in arXiv:2109.00546).
     """
 
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        **ClassifierConfig.presets,
+        "paper": {**ClassifierConfig.presets["paper"], "sideband": 0.2},  # arXiv:2109.00546: 3.1 to 3.3 and 3.7 to 3.9 TeV
+    }
+
     sideband: float = Field(default=0.0, ge=0.0)
 
 
