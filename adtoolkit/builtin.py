@@ -175,6 +175,13 @@ def _metrics() -> list[Component]:
         ("closure", f"{home}.closure:Closure", "ClosureConfig", "whether template and true background can be told apart", ""),
         ("sculpting", f"{home}.sculpting:Sculpting", "SculptingConfig", "whether a cut shapes the mass of the background", ""),
         ("excess", f"{home}.excess:Excess", "ExcessConfig", "counts that pass a cut, against the template's", "arXiv:2411.00085"),
+        (
+            "likelihood-ratio",
+            f"{home}.likelihood_ratio:LikelihoodRatio",
+            "LikelihoodRatioConfig",
+            "signal fraction and its significance, for an exact background density",
+            "arXiv:1007.1727",
+        ),
     ]
     return [
         Component(kind="metric", name=name, target=target, config=f"adtoolkit.metrics.config:{config}", summary=summary, cite=cite)

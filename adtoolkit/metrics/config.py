@@ -114,3 +114,7 @@ class ExcessConfig(ComponentConfig):
 
     at: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = (1e-1, 1e-2, 1e-3)
     least: float = Field(default=1.0, gt=0.0)
+
+
+class LikelihoodRatioConfig(ComponentConfig):
+    """`adtoolkit.metrics.likelihood_ratio.LikelihoodRatio` has nothing to set."""

@@ -1,0 +1,1 @@
+"""R-ANODE: residual anomaly detection with density estimation (arXiv:2312.11629)."""
