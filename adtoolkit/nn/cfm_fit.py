@@ -66,6 +66,7 @@ def fit_cfm(config: CfmConfig, tasks: Sequence[FitTask], *, most: int = 0) -> li
             )
             left = [i for i in left if i not in group or not good[group.index(i)]]
             for i in set(left) & set(group):  # the ordinary training knows what to do with steps that are not finite
+                tasks[i].ctx.note("This training, one of a stack, did not stay finite: it is done again alone.")
                 starts[i] = _untrained(config, tasks[i])
     for i in left:
         training.train(starts[i].network, loss, tasks[i].train, tasks[i].val, plan, tasks[i].ctx)

@@ -149,9 +149,11 @@ def test_a_member_that_fails_is_trained_alone_and_the_others_stay(tmp_path, stac
         return [good[0], False, good[2]]
 
     monkeypatch.setattr(together, "train_together", spoilt)
-    many = fit_cfm(SMALL, tasks(tmp_path / "many"))
+    notes = []
+    many = fit_cfm(SMALL, tasks(tmp_path / "many", tell=lambda event: notes.append(event.text)))
     (alone,) = fit_cfm(SMALL, tasks(tmp_path / "alone")[1:2])
 
+    assert sum("did not stay finite" in note for note in notes) == 1
     assert torch.equal(weights(many[1]), weights(alone))
 
 
