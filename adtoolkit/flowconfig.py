@@ -38,15 +38,15 @@ class FlowConfig(ComponentConfig):
         "paper": PUBLISHED,
     }
 
-    flow: Literal["maf", "rqs-autoregressive", "rqs-coupling"] = Field("rqs-coupling", description="kind of flow")
-    blocks: int = Field(6, ge=1, description="layers that transform")
+    flow: Literal["maf", "rqs-autoregressive", "rqs-coupling"] = Field("rqs-autoregressive", description="kind of flow")
+    blocks: int = Field(3, ge=1, description="layers that transform")
     hidden: int = Field(64, ge=1, description="width of their networks")
     bins: int = Field(8, ge=2, le=100, description="bins of the splines")
     bound: float = Field(5.0, gt=0, description="the splines act on features between -bound and bound, in standard deviations")
     raw_mass: bool = Field(False, description="give m to the network in its own unit; else standardised")
-    steps: int = Field(2500, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
+    steps: int = Field(4000, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
     epochs: int = Field(0, ge=0, description="passes over the events, instead of steps")
-    batch: int = Field(1024, ge=1, description="events per step")
+    batch: int = Field(512, ge=1, description="events per step")
     lr: float = Field(2e-3, gt=0, description="highest learning rate")
     weight_decay: float = Field(1e-4, ge=0, description="weight decay")
     decoupled: bool = Field(True, description="AdamW; else Adam, with the weight decay as an L2 penalty")
