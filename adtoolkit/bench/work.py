@@ -91,8 +91,10 @@ def perform(task: Task, site: Site, tell: Callable[[Event], None] = silent) -> O
         try:
             status, trainings = _perform(task, site, tell)
         except AdtoolError as error:
-            cause = error.__cause__
-            name = type(error if cause is None or isinstance(cause, AdtoolError) else cause).__name__
+            cause: BaseException = error
+            while isinstance(cause, AdtoolError) and cause.__cause__ is not None:
+                cause = cause.__cause__
+            name = type(cause).__name__
             message = f"{error.message} {error.fix}".strip()
             # of several trainings one may have spoilt it for all: then each cell trains for itself
             refused = error.exit_code == 2 or len(task.work) > 1

@@ -1,0 +1,433 @@
+"""Benches on the closed-form toy: what is trained, what is kept, what a failure, a kill or a changed file does."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from adtoolkit.bench.crews import Crew
+from adtoolkit.bench.drive import Driver
+from adtoolkit.bench.graph import Task
+from adtoolkit.bench.work import Outcome, Site, perform
+from adtoolkit.cli import cli
+from adtoolkit.errors import RunError
+
+HEAD = """
+seeds = [0]
+preset = "smoke"
+[data]
+name = "toy-bump"
+n_background = 4000
+n_reference = 1000
+n_test = 1000
+[metrics]
+names = ["auc"]
+[run]
+device = "cpu"
+[scorer]
+folds = 2
+[scorer.cathode]
+members = 1
+[estimator.sigma]
+steps = 20
+hidden = 8
+solver_steps = 2
+"""
+SCAN = HEAD + '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode", "likelihood", "random"]\nwindow = [[3.2, 3.6], [3.3, 3.7]]\n'
+
+
+def adtool(*arguments):
+    return CliRunner().invoke(cli, ["bench", *map(str, arguments)])
+
+
+def told(done):
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def metrics(folder):
+    return {path.relative_to(folder).as_posix(): json.loads(path.read_text()) for path in sorted(folder.glob("runs/**/metrics.json"))}
+
+
+def listed(folder):
+    return {(cell["cell"], cell["seed"]): cell for cell in json.loads((folder / "bench.json").read_text())["cells"]}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """A bench that nothing disturbed, its cache, and what it told."""
+    home = tmp_path_factory.mktemp("calm")
+    (home / "scan.toml").write_text(SCAN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADTOOLKIT_CACHE", str(home / "cache"))
+        done = adtool(home / "scan.toml", "--out", home / "out", "--json")
+    assert done.exit_code == 0, done.output
+    return home, told(done)
+
+
+@pytest.fixture
+def copy(calm, tmp_path):
+    """The same to play with."""
+    shutil.copytree(calm[0] / "out", tmp_path / "out")
+    shutil.copytree(calm[0] / "cache", tmp_path / "cache")
+    return tmp_path / "out"
+
+
+def test_one_training_serves_all_windows_and_scorers(calm):
+    home, end = calm
+
+    assert end["trainings"] == 1
+    assert end["cells"] == {"done": 6, "failed": 0, "waiting": 0, "blocked": 0}
+    assert len(list((home / "cache" / "fit").glob("*/DONE"))) == 1
+    assert len(list((home / "cache" / "template").glob("*/DONE"))) == 2, "one for the scorers of each window"
+
+
+def test_bench_json_lists_every_cell_with_its_run(calm):
+    home, _ = calm
+    record = json.loads((home / "out" / "bench.json").read_text())
+
+    assert set(record) >= {"version", "adtoolkit", "file", "matrix", "cells"}
+    assert [set(cell) for cell in record["cells"]] == [{"cell", "axes", "seed", "status", "run", "error", "digest"}] * 6
+    for cell in record["cells"]:
+        manifest = json.loads((home / "out" / cell["run"] / "manifest.json").read_text())
+        assert (cell["status"], manifest["status"], manifest["digest"]) == ("done", "done", cell["digest"])
+
+
+def test_what_is_done_is_cached_and_not_touched(calm, copy):
+    before = {path: path.stat().st_mtime_ns for path in copy.glob("runs/**/*")}
+    plan = told(adtool(calm[0] / "scan.toml", "--out", copy, "--plan", "--json"))
+    done = adtool(calm[0] / "scan.toml", "--out", copy, "--json")
+
+    assert {cell["plan"] for cell in plan["cells"]} == {"cached"}
+    assert (plan["trainings"], told(done)["trainings"]) == ({}, 0)
+    assert {path: path.stat().st_mtime_ns for path in copy.glob("runs/**/*")} == before
+
+
+def test_the_plan_tells_trainings_and_time_left(calm, copy, tmp_path):
+    (tmp_path / "more.toml").write_text(SCAN.replace("seeds = [0]", "seeds = [0, 1]").replace('"random"]', '"random", "cwola"]'))
+    plan = told(adtool(tmp_path / "more.toml", "--out", copy, "--plan", "--json"))
+    text = adtool(tmp_path / "more.toml", "--out", copy, "--plan").output
+    nothing = adtool(tmp_path / "more.toml", "--out", tmp_path / "new", "--plan").output
+
+    assert [cell["plan"] for cell in plan["cells"]].count("cached") == 6
+    assert plan["trainings"] == {"sigma": 1}
+    assert plan["seconds"] > 0
+    assert (plan["timed"], plan["not_timed"]) == (7, 4), "cwola has never been run here"
+    assert "trainings left: 1 sigma" in text
+    assert "'random' uses no background model" in text
+    assert "time unknown" in nothing
+    assert not (tmp_path / "new").exists()
+
+
+def test_collect_gives_long_records_and_says_how_many_seeds_there_are(calm, copy, tmp_path):
+    (tmp_path / "more.toml").write_text(SCAN.replace("seeds = [0]", "seeds = [0, 1]"))
+    done = adtool(tmp_path / "more.toml", "--out", copy, "--collect", "--json")
+    found = told(done)
+    text = adtool(tmp_path / "more.toml", "--out", copy, "--collect", "--metric", "auc").output
+    with (copy / "records.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    assert done.exit_code == 0
+    assert {(row["n_ok"], row["n_seeds"], row["complete"]) for row in found["table"]} == {(1, 2, False)}
+    assert set(found["records"][0]) == {"cell", "axes", "seed", "metric", "value"}
+    assert len(rows) == len(found["records"]) == sum(map(len, metrics(copy).values()))
+    assert rows[0].keys() == {"cell", "data", "estimator", "interpolator", "scorer", "window", "seed", "metric", "value"}
+    assert [float(row["value"]) for row in rows] == [record["value"] for record in found["records"]]
+    assert text.count("1/2") == text.count("(1 of 2)") == 6
+
+
+def test_fewer_results_than_expected_is_exit_code_1(calm, copy, tmp_path):
+    (tmp_path / "more.toml").write_text(SCAN.replace("seeds = [0]", "seeds = [0, 1]") + "[expect]\nmissing = 5\n")
+    done = adtool(tmp_path / "more.toml", "--out", copy, "--collect")
+
+    assert done.exit_code == 1
+    assert "6 cells have no results where at most 5" in done.stderr
+
+
+def test_a_failed_cell_is_recorded_the_rest_is_done_and_it_is_tried_again(calm, copy, tmp_path, monkeypatch):
+    from adtoolkit.scorers.baselines import Cwola
+
+    (tmp_path / "more.toml").write_text(SCAN.replace('"random"]', '"random", "cwola", "supervised"]').replace("[[3.2", "[[4.8, 4.9], [3.2"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Cwola, "fit", lambda *_: 1 / 0)
+        done = adtool(tmp_path / "more.toml", "--out", copy, "--json")
+    cells = listed(copy)
+
+    assert done.exit_code == 1
+    assert told(done)["cells"] == {"done": 8, "failed": 7, "waiting": 0, "blocked": 0}
+    assert cells["cwola 3.3-3.7", 0]["error"] == {
+        "name": "ZeroDivisionError",
+        "message": cells["cwola 3.3-3.7", 0]["error"]["message"],
+        "stage": "cell",
+    }
+    assert "ZeroDivisionError" in (copy / cells["cwola 3.3-3.7", 0]["run"] / "error.txt").read_text()
+    assert {cells[name, 0]["error"]["name"] for name, _ in cells if " 4.8-4.9" in name} == {"DataError"}
+    assert "failed" in done.stderr
+    assert "Traceback" not in done.stderr
+    again = adtool(tmp_path / "more.toml", "--out", copy, "--json")
+    assert told(again)["cells"] == {"done": 10, "failed": 5, "waiting": 0, "blocked": 0}
+
+
+def test_a_failed_training_fails_its_cells_once_and_no_others(tmp_path, monkeypatch):
+    from adtoolkit_sigma.estimator import Sigma
+
+    calls = []
+
+    def broken(self, train, val, ctx):
+        calls.append(1)
+        raise ZeroDivisionError("by the test")
+
+    monkeypatch.setattr(Sigma, "fit", broken)
+    (tmp_path / "scan.toml").write_text(SCAN)
+    done = adtool(tmp_path / "scan.toml", "--out", tmp_path / "out", "--json")
+
+    assert done.exit_code == 1
+    assert len(calls) == 1
+    assert told(done)["cells"] == {"done": 2, "failed": 4, "waiting": 0, "blocked": 0}
+    assert {cell["error"]["stage"] for cell in listed(tmp_path / "out").values() if cell["error"]} == {"fit"}
+
+
+def test_trainings_done_together_serve_their_cells(tmp_path):
+    text = HEAD + '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\n"data.n_signal" = [60, 120]\n'
+    (tmp_path / "m.toml").write_text(text)
+    done = adtool(tmp_path / "m.toml", "--out", tmp_path / "out", "--stack", 4, "--json")
+    fits = [json.loads(path.read_text()) for path in (tmp_path / "cache" / "fit").glob("*/meta.json")]
+
+    assert done.exit_code == 0, done.output
+    assert told(done)["trainings"] == 2
+    assert [meta["together"] for meta in fits] == [2, 2]
+    assert {
+        json.loads((tmp_path / "out" / cell["run"] / "manifest.json").read_text())["trainings"]
+        for cell in listed(tmp_path / "out").values()
+    } == {0}
+
+
+def test_slices_together_give_the_whole(calm, tmp_path):
+    text = SCAN.replace("seeds = [0]", "seeds = [0, 1]").replace('"likelihood", ', "")
+    (tmp_path / "m.toml").write_text(text)
+    ends = [told(adtool(tmp_path / "m.toml", "--out", tmp_path / "out", "--index", i, "--of", 3, "--json")) for i in range(3)]
+
+    assert sum(end["cells"]["done"] for end in ends) == 8
+    assert sum(end["trainings"] for end in ends) == 2
+    assert {cell["status"] for cell in listed(tmp_path / "out").values()} == {"done"}
+    same = {name: values for name, values in metrics(calm[0] / "out").items() if "likelihood" not in name}
+    assert {name: metrics(tmp_path / "out")[name] for name in same} == same
+
+
+def test_always_computes_everything_again_with_each_training_once(calm, copy):
+    before = {path: path.stat().st_mtime_ns for path in (copy.parent / "cache").glob("*/*/DONE")}
+    done = adtool(calm[0] / "scan.toml", "--out", copy, "--overwrite", "always", "--json")
+    after = {path: path.stat().st_mtime_ns for path in (copy.parent / "cache").glob("*/*/DONE")}
+
+    assert told(done)["trainings"] == 1
+    assert metrics(copy) == metrics(calm[0] / "out")
+    assert before.keys() == after.keys()
+    assert all(after[path] > before[path] for path in before)
+
+
+def test_only_cache_trains_nothing_and_names_what_is_missing(calm, copy, tmp_path):
+    (tmp_path / "more.toml").write_text(SCAN.replace('"random"]', '"random", "cwola"]'))
+    shutil.rmtree(copy / "runs")
+    done = adtool(tmp_path / "more.toml", "--out", copy, "--overwrite", "only-cache", "--json")
+
+    assert done.exit_code == 1
+    assert told(done)["cells"] == {"done": 6, "failed": 0, "waiting": 2, "blocked": 0}
+    assert metrics(copy) == metrics(calm[0] / "out")
+
+
+@pytest.mark.parametrize("damage", ["metrics.json", "manifest.json"])
+def test_a_damaged_run_counts_as_missing_and_is_said(calm, copy, damage):
+    run = next(copy.glob("runs/*/sigma+context+cathode*"))
+    (run / damage).write_text('{"auc": ')
+    plan = adtool(calm[0] / "scan.toml", "--out", copy, "--plan")
+    done = adtool(calm[0] / "scan.toml", "--out", copy, "--json")
+
+    assert f"{run / damage} cannot be read" in plan.output
+    assert (plan.output.count("seeds 0: run"), told(done)["trainings"]) == (1, 0)
+    assert metrics(copy) == metrics(calm[0] / "out")
+
+
+def test_a_damaged_bench_json_is_written_anew(calm, copy):
+    (copy / "bench.json").write_text("{")
+    done = adtool(calm[0] / "scan.toml", "--out", copy)
+
+    assert done.exit_code == 0, done.output
+    assert len(listed(copy)) == 6
+
+
+def test_data_that_changed_between_cells_are_refused(tmp_path):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    events = np.column_stack([2.5 + rng.exponential(0.6, 4000).clip(0, 2.4), rng.normal(size=(4000, 2)), rng.random(4000) < 0.05])
+    np.savetxt(tmp_path / "t.csv", events, delimiter=",", header="m,a,b,y", comments="")
+    data = '"toy-bump"\nn_background = 4000\nn_reference = 1000\nn_test = 1000'
+    head = HEAD.replace(data, f'"table"\npath = "{tmp_path}/t.csv"\nmass = "m"\nfeatures = ["a", "b"]\ntruth = "y"')
+    (tmp_path / "m.toml").write_text(head + '[window]\nlo = 3.3\nhi = 3.7\n[matrix]\nscorer = ["random"]\n')
+    first = adtool(tmp_path / "m.toml", "--out", tmp_path / "out")
+    np.savetxt(tmp_path / "t.csv", events[1:], delimiter=",", header="m,a,b,y", comments="")
+    (tmp_path / "m.toml").write_text((tmp_path / "m.toml").read_text().replace('"random"', '"random", "cwola"'))
+    second = adtool(tmp_path / "m.toml", "--out", tmp_path / "out")
+    third = adtool(tmp_path / "m.toml", "--out", tmp_path / "out", "--overwrite", "always")
+
+    assert (first.exit_code, second.exit_code, third.exit_code) == (0, 1, 0), first.output + second.output + third.output
+    assert "The events of table (seed 0) changed since this bench began" in second.output
+
+
+def started(home, *arguments):
+    command = [sys.executable, "-m", "adtoolkit", "bench", str(home / "scan.toml"), "--out", str(home / "out"), *map(str, arguments)]
+    environment = {**os.environ, "ADTOOLKIT_CACHE": str(home / "cache")}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def wait_for(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path):
+    (tmp_path / "scan.toml").write_text(SCAN)
+    process = started(tmp_path, "--jobs", 2)
+    wait_for(lambda: metrics(tmp_path / "out") or process.poll() is not None)
+    process.kill()
+    process.communicate()
+    survivors = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/runs/**/metrics.json")}
+    assert 0 < len(survivors) < 6
+    # workers whose parent was killed end by themselves
+    wait_for(lambda: not [line for line in running() if str(process.pid) == line], 20)
+
+    done = started(tmp_path, "--jobs", 2)
+    output, _ = done.communicate(timeout=120)
+    assert done.returncode == 0, output.decode()
+    assert metrics(tmp_path / "out") == metrics(calm[0] / "out")
+
+
+def running():
+    """Session of every process that is left."""
+    out = subprocess.run(["ps", "-eo", "sess="], capture_output=True, text=True, check=True).stdout
+    return [line.strip() for line in out.splitlines()]
+
+
+def test_an_interrupt_ends_with_130_and_says_what_is_left(tmp_path):
+    (tmp_path / "scan.toml").write_text(SCAN.replace("seeds = [0]", "seeds = [0, 1]").replace("steps = 20", "steps = 100000"))
+    process = started(tmp_path)
+    wait_for(lambda: list(tmp_path.glob("cache/fit/*.part")) or process.poll() is not None)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 130, output.decode()
+    assert output.decode().strip().splitlines()[-1] == "interrupted."
+    assert {cell["status"] for cell in listed(tmp_path / "out").values()} == {"waiting"}
+
+
+class FakeCrew(Crew):
+    """Does what the test says, at once."""
+
+    slots = 2
+
+    def __init__(self, act):
+        self.act, self.given, self.revived = act, [], 0
+
+    def submit(self, task, site):
+        self.given.append(task.id)
+        future = Future()
+        try:
+            future.set_result(self.act(task, self.given.count(task.id)))
+        except Exception as error:  # noqa: BLE001
+            future.set_exception(error)
+        return future
+
+    def revive(self):
+        self.revived += 1
+
+    def close(self, *, now):
+        pass
+
+
+def drive(act, tasks):
+    ends = {}
+    crew = FakeCrew(act)
+    site = Site("/", "/", "/", "1")
+    Driver(tasks, crew, site, lambda task: None, lambda task, outcome: ends.setdefault(task.id, []).append(outcome.status)).drive()
+    return ends, crew
+
+
+CHAIN = [
+    Task("fit", "fit", "fit", ()),
+    Task("template", "template", "template", (), ("fit",)),
+    Task("a", "cell", "a", (), ("template",)),
+    Task("b", "cell", "b", (), ("template",)),
+    Task("c", "cell", "c", ()),
+]
+
+
+def test_a_worker_that_dies_is_replaced_and_its_task_tried_again():
+    def act(task, attempt):
+        if task.id == "template" and attempt == 1:
+            raise BrokenProcessPool
+        return Outcome("done")
+
+    ends, crew = drive(act, CHAIN)
+
+    assert ends == {name: ["done"] for name in ("fit", "template", "a", "b", "c")}
+    assert crew.revived == 1
+
+
+def test_a_task_that_kills_every_worker_is_given_up():
+    def act(task, attempt):
+        if task.id == "template":
+            raise BrokenProcessPool
+        return Outcome("done")
+
+    ends, crew = drive(act, CHAIN)
+
+    assert ends == {"fit": ["done"], "template": ["failed"], "a": ["failed"], "b": ["failed"], "c": ["done"]}
+    assert crew.given.count("template") == 3
+
+
+def test_what_is_refused_leaves_the_cells_to_find_out_for_themselves():
+    ends, _ = drive(lambda task, _: Outcome("refused", {"message": "no"}) if task.kind == "fit" else Outcome("done"), CHAIN)
+
+    assert ends["a"] == ends["b"] == ["done"]
+
+
+def test_a_worker_with_another_version_is_refused_with_both_versions_named(tmp_path):
+    import adtoolkit
+
+    site = Site(str(tmp_path), str(tmp_path), str(tmp_path), "99.0")
+    outcome = perform(CHAIN[0], site)
+    nowhere = perform(CHAIN[0], replace(site, version=adtoolkit.__version__, folder=str(tmp_path / "nowhere")))
+
+    assert outcome.status == nowhere.status == "alien"
+    assert f"has adtoolkit {adtoolkit.__version__}, but the bench was started with 99.0" in outcome.error["message"]
+    assert "share the file system" in nowhere.error["message"]
+    with pytest.raises(RunError, match=r"99\.0"):
+        drive(lambda task, _: outcome, CHAIN)
+    with pytest.raises(RunError, match="cannot take part"):
+        drive(lambda task, _: (_ for _ in ()).throw(ModuleNotFoundError("adtoolkit")), CHAIN)
+
+
+def test_the_example_is_a_bench(tmp_path):
+    plan = adtool(Path(__file__).parents[1] / "examples" / "bench_smoke.toml", "--plan", "--out", tmp_path / "out")
+
+    assert plan.exit_code == 0, plan.output
+    assert "8 cells: 8 to run" in plan.output
