@@ -13,8 +13,8 @@ from adtoolkit.flowconfig import PUBLISHED, FlowConfig
 class AnodeConfig(FlowConfig):
     """Options of `adtoolkit_anode.scorer.Anode`: those of the flow of the window's events.
 
-    The preset ``paper`` is ANODE as repeated with the public code of CATHODE (arXiv:2109.00546): the same flow as for the sidebands, half of
-    the window's events to choose ten of 100 epochs.
+    The preset ``paper`` is ANODE as repeated with the public code of CATHODE (arXiv:2109.00546): the same flow as for the sidebands,
+    with half of the window's events to choose ten of 100 epochs.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

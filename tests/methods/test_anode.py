@@ -19,7 +19,7 @@ from adtoolkit.types import Sample
 from adtoolkit_anode.config import AnodeConfig
 from adtoolkit_anode.scorer import Anode, AnodeScorer, log_ratio, summary
 
-QUICK = {"blocks": 2, "hidden": 24, "epochs": 10, "batch": 100, "lr": 5e-3}
+QUICK = {"members": 1, "blocks": 2, "hidden": 24, "epochs": 10, "batch": 100, "lr": 5e-3}
 
 
 @dataclass
