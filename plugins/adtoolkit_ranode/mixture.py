@@ -61,7 +61,8 @@ def log_background(background: Background, events: Sample, guard: float) -> Floa
     if guard:
         norm = lgamma((_NU + 1) / 2) - lgamma(_NU / 2) - 0.5 * np.log(_NU * np.pi)
         broad = (norm - (_NU + 1) / 2 * np.log1p(events.x.astype(np.float64) ** 2 / _NU)).sum(1)
-        density = np.logaddexp(np.log1p(-guard) + density, np.log(guard) + broad)
+        with np.errstate(invalid="ignore"):  # NaN stays NaN, for the caller to judge
+            density = np.logaddexp(np.log1p(-guard) + density, np.log(guard) + broad)
     return np.asarray(density + mass)
 
 

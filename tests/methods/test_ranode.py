@@ -1,0 +1,339 @@
+"""The R-ANODE scorer on a bump in closed form, whose background density is exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from adtoolkit.background import Background
+from adtoolkit.context import RunContext
+from adtoolkit.data import toy_bump
+from adtoolkit.errors import CacheError, DataError, RunError
+from adtoolkit.interfaces import ScorerData
+from adtoolkit.mass import Tabulated
+from adtoolkit.metrics.likelihood_ratio import LARGEST
+from adtoolkit.testing.worlds import ToyModel, toy_world
+from adtoolkit.types import Sample, Window
+from adtoolkit_ranode.config import RAnodeConfig
+from adtoolkit_ranode.fitted import RAnodeScorer
+from adtoolkit_ranode.mixture import log_background
+from adtoolkit_ranode.scorer import RAnode
+
+WINDOW = Window(3.3, 3.7)
+FAST: dict[str, Any] = {"layers": 2, "hidden": 32, "batch": 128, "members": 2, "epochs": 15, "best_epochs": 3, "w": 0.05}
+
+
+def exact_background():
+    edges = np.linspace(WINDOW.lo, WINDOW.hi, 401)
+    density = np.exp(toy_bump.log_prob_mass_background((edges[1:] + edges[:-1]) / 2))
+    return Background(ToyModel(), Tabulated.of(edges, density))
+
+
+def world(n_signal, seed=1):
+    made = toy_world(seed=seed, n=12_000, n_signal=n_signal, n_test=2000)
+    return made, made.scorer_data()
+
+
+def fit(data, background=None, told=None, seed=0, workdir=None, **options):
+    ctx = RunContext(seed=seed, **({"tell": lambda event: told.append(event.text)} if told is not None else {}))
+    ctx = ctx if workdir is None else replace(ctx, workdir=workdir)
+    return RAnode(RAnodeConfig(**FAST | options)).fit(data, background or exact_background(), ctx)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Fitted without the guard on 250 signal events, as the densities of the toy are exact."""
+    made, data = world(250)
+    return made, fit(data, guard=0.0, workdir=tmp_path_factory.mktemp("work"))
+
+
+def test_it_finds_a_bump_nearly_as_well_as_the_optimal_score(found):
+    made, fitted = found
+    test = made.inside(made.dataset.test)
+    best = toy_bump.optimal_score(test.x, test.m) + toy_bump.log_prob_mass_signal(test.m) - toy_bump.log_prob_mass_background(test.m)
+
+    value, optimal = (roc_auc_score(test.truth, score) for score in (fitted.score(test.blind()), best))
+
+    assert optimal - 0.02 < value <= optimal + 0.005
+
+
+def test_the_held_out_signal_fraction_covers_the_true_one(found):
+    made, fitted = found
+    truth = made.inside(made.dataset.events).truth.mean()
+    numbers = fitted.summary()
+
+    width = numbers["w-hi"] - numbers["w-lo"]
+    assert abs(numbers["w"] - truth) < 2 * width
+    assert numbers["dead-members"] == 0
+    assert numbers["held-out-gain"] > 0
+
+
+def test_the_mean_of_the_ratio_over_the_background_is_one(found):
+    """w R + 1 - w averages to one over draws of the background, whatever w: 4 sigma."""
+    _, fitted = found
+    background = exact_background()
+    drawn = background.sample(40_000, np.random.default_rng(5))
+    ratio = np.exp(fitted.score(drawn).astype(np.float64))
+
+    assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(len(ratio))
+    assert 0.5 < ratio.mean() < 1.5
+
+
+def test_the_guard_makes_the_mean_of_the_ratio_smaller_never_larger(found):
+    _, fitted = found
+    guarded = replace(fitted, guard=0.1)
+    drawn = exact_background().sample(20_000, np.random.default_rng(6))
+    ratio, with_guard = (np.exp(one.score(drawn).astype(np.float64)) for one in (fitted, guarded))
+
+    assert (with_guard <= ratio * (1 + 1e-4)).all()
+
+
+def test_the_guard_bounds_the_ratio_where_the_model_has_no_density():
+    """A background that gives an outlier the density exp(-800) is no reason to call it signal."""
+
+    class Thin(ToyModel):
+        def log_prob(self, x, cond):
+            return np.where(x[:, 0] > 4, np.float32(-800), super().log_prob(x, cond))
+
+    background = replace(exact_background(), model=Thin())
+    event = Sample(np.array([[5.0, 0.0]]), np.array([3.5]))
+
+    assert log_background(background, event, 0.0)[0] < -700
+    assert log_background(background, event, 0.01)[0] > -15
+
+
+def test_the_learnt_density_integrates_to_one_inside_the_window(found):
+    """Importance sampling with a broad density over the box; nothing is outside of it."""
+    _, fitted = found
+    rng = np.random.default_rng(7)
+    n = 60_000
+    m = rng.uniform(3.3 + 1e-6, 3.7 - 1e-6, n).astype(np.float32)
+    x = rng.standard_t(3, (n, 2)).astype(np.float32) * 1.5
+    scale = np.prod(2 / (np.pi * np.sqrt(3) * 1.5 * (1 + (x / 1.5) ** 2 / 3) ** 2), axis=1)
+    weight = np.exp(fitted.signal.log_prob(Sample(x, m))) * WINDOW.width / scale
+
+    assert abs(weight.mean() - 1) < 4 * weight.std() / np.sqrt(n)
+    assert weight.std() / np.sqrt(n) < 0.05
+
+
+def test_mass_never_leaks_out_of_the_window(found):
+    _, fitted = found
+    drawn = fitted.sample_signal(5000, np.random.default_rng(8))
+    outside = Sample(np.zeros((3, 2)), np.array([2.9, 3.3, 3.75]))
+
+    assert WINDOW.contains(drawn.m).all()
+    np.testing.assert_array_equal(fitted.score(outside), -LARGEST)
+
+
+def test_draws_are_of_the_learnt_signal(found):
+    """Only m is mapped back: features come at the place they were learnt at (a fault of the reference moved all columns)."""
+    _, fitted = found
+    drawn = fitted.sample_signal(4000, np.random.default_rng(9))
+    signal = toy_bump.sample_signal(np.full(4000, 3.5), np.random.default_rng(1), n_features=2)
+
+    np.testing.assert_allclose(np.median(drawn.x, 0), np.median(signal, 0), atol=0.25)
+    assert abs(np.median(drawn.m) - 3.5) < 0.03
+    assert fitted.sample_signal(0, np.random.default_rng(0)).x.shape == (0, 2)
+
+
+def test_draws_follow_the_density_of_the_score(found):
+    """Half of the draws lie above the median of the density's own draws with other noise: two-sample test of log p."""
+    from scipy.stats import ks_2samp
+
+    _, fitted = found
+    one, two = (fitted.sample_signal(3000, np.random.default_rng(s)) for s in (1, 2))
+    weight = np.exp(fitted.signal.log_prob(exact_background().sample(40_000, np.random.default_rng(3))))
+
+    assert ks_2samp(fitted.signal.log_prob(one), fitted.signal.log_prob(two)).pvalue > 1e-3
+    assert weight.mean() > 0
+
+
+def test_events_without_a_background_density_score_highest_not_in_the_middle(found):
+    _, fitted = found
+
+    class Broken(ToyModel):
+        def log_prob(self, x, cond):
+            return np.where(x[:, 0] > 1, np.float32(np.nan), np.where(x[:, 0] < -1, np.float32(-np.inf), np.float32(0)))
+
+    broken = replace(fitted, background=replace(exact_background(), model=Broken()))
+    scores = broken.score(Sample(np.array([[2.0, 0], [-2.0, 0], [0, 0]]), np.full(3, 3.5)))
+
+    assert scores[:2].tolist() == [LARGEST, LARGEST]
+    assert scores[2] < LARGEST
+
+
+def test_stored_scorers_answer_the_same_and_composed_backgrounds_say_that_they_are_not_stored(found, tmp_path):
+    made, fitted = found
+    test = made.dataset.test[:500].blind()
+    fitted.save(tmp_path)
+
+    back = RAnodeScorer.load(tmp_path, "cpu")
+
+    np.testing.assert_allclose(back.score(test), fitted.score(test), atol=1e-5)
+    assert back.summary() == fitted.summary()
+    np.testing.assert_array_equal(back.curves()["profile"], fitted.curves()["profile"])
+
+    class Composed:
+        def log_prob(self, x, cond):
+            return np.zeros(len(x), np.float32)
+
+    other = tmp_path / "other"
+    other.mkdir()
+    replace(fitted, background=replace(exact_background(), model=Composed())).save(other)
+    with pytest.raises(CacheError, match="composed by an interpolator"):
+        RAnodeScorer.load(other, "cpu")
+
+
+def test_without_signal_it_says_so_and_stays_finite():
+    """Members that gain nothing on events they held out are left out; if none gains, the mean of all is the score."""
+    made, data = world(0, seed=4)
+    told = []
+
+    fitted = fit(data, told=told, w=0.2, epochs=4, guard=0.0)
+
+    numbers = fitted.summary()
+    assert np.isfinite(fitted.score(made.inside(made.dataset.test).blind())).all()
+    assert numbers["w-lo"] == 0 or numbers["w-lo"] < 0.02
+    if numbers["dead-members"] == 2:
+        assert any("no signal was found" in text for text in told)
+        assert len(fitted.signal.rows) == 2 * FAST["best_epochs"]
+    else:
+        assert len(fitted.signal.rows) == (2 - numbers["dead-members"]) * FAST["best_epochs"]
+
+
+def test_dead_members_are_left_out_and_counted():
+    """With w = 0.9 nothing is learnt in one epoch that explains the data: every member is dead, and that is said."""
+    _, data = world(0, seed=5)
+    told = []
+
+    fitted = fit(data, told=told, w=0.9, epochs=1, best_epochs=1)
+
+    assert fitted.summary()["dead-members"] == 2
+    assert fitted.summary()["w"] < 0.05
+    assert any("none of 2 members" in text for text in told)
+
+
+def test_a_scan_takes_the_fraction_of_highest_held_out_likelihood():
+    _, data = world(250)
+
+    fitted = fit(data, mode="scan", grid=(1e-4, 0.1, 0.5))
+
+    scan = fitted.curves()["scan"]
+    np.testing.assert_allclose(scan[:, 0], [1e-4, 0.1, 0.5], rtol=1e-6)
+    assert scan[:, 1].argmax() == 1
+    assert fitted.summary()["w-trained"] == pytest.approx(0.1)
+
+
+def test_a_learned_fraction_moves_to_the_true_one_and_is_held_at_first():
+    made, data = world(250)
+    truth = made.inside(made.dataset.events).truth.mean()
+
+    held = fit(data, mode="learned", w=0.02, hold=50)
+    moved = fit(data, mode="learned", w=0.02, hold=3)
+
+    assert held.summary()["w-trained"] == pytest.approx(0.02, rel=1e-4)
+    assert 0.5 * truth < moved.summary()["w-trained"] < 1.6 * truth
+
+
+@dataclass
+class Interrupt:
+    """Hears progress and stops the training after some epochs, once."""
+
+    after: int
+
+    def __call__(self, event):
+        if event.kind == "step" and event.values["step"] == self.after:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_training_goes_on_to_the_same_scores(tmp_path, monkeypatch):
+    made, data = world(100)
+    test = made.dataset.test[:300].blind()
+    monkeypatch.setattr("adtoolkit_ranode.training._CHECKPOINT_SECONDS", 1e-9)
+    scorer = RAnode(RAnodeConfig(**FAST | {"epochs": 6, "mode": "learned", "hold": 2, "patience": 3}))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    told = []
+
+    expected = scorer.fit(data, exact_background(), RunContext(workdir=whole)).score(test)
+    with pytest.raises(KeyboardInterrupt):
+        scorer.fit(data, exact_background(), RunContext(workdir=parts, tell=Interrupt(3)))
+    resumed = scorer.fit(data, exact_background(), RunContext(workdir=parts, tell=lambda e: told.append(e.text))).score(test)
+
+    np.testing.assert_array_equal(resumed, expected)
+    assert any("goes on from its checkpoint after epoch 3" in text for text in told)
+
+
+def test_bad_input_is_refused_before_training():
+    _, data = world(100)
+    few = replace(data, window=data.window[:20])
+    nan = replace(data, window=replace(data.window, x=np.where(np.arange(len(data.window))[:, None] == 3, np.nan, data.window.x)))
+    conditions = replace(data.window, context=np.zeros((len(data.window), 1)))
+
+    with pytest.raises(DataError, match="has 20 events in the window"):
+        fit(few)
+    with pytest.raises(DataError, match="2 values in x that are not finite"):
+        fit(nan)
+    with pytest.raises(DataError, match="negative weights or none"):
+        fit(replace(data, window=replace(data.window, weight=np.zeros(len(data.window)))))
+    with pytest.raises(DataError, match="1 further conditions"):
+        RAnode(RAnodeConfig()).check(conditions, WINDOW)
+    with pytest.raises(DataError, match="there is none"):
+        RAnode(RAnodeConfig()).check(data.window, None)
+    with pytest.raises(RunError, match="needs a background density"):
+        RAnode(RAnodeConfig()).fit(data, None, RunContext())
+
+
+def test_densities_that_are_no_numbers_are_refused_not_taken_for_one():
+    """A NaN density set to zero in the logarithm would be the density 1."""
+    _, data = world(100)
+
+    class Broken(ToyModel):
+        def log_prob(self, x, cond):
+            return np.where(x[:, 0] > 1, np.float32(np.nan), super().log_prob(x, cond))
+
+    with pytest.raises(RunError, match=r"no number for [\d,]+ of"):
+        fit(data, replace(exact_background(), model=Broken()))
+
+
+def test_events_without_density_and_constant_features_do_not_stop_the_training():
+    _, data = world(100)
+    told = []
+
+    class Empty(ToyModel):
+        def log_prob(self, x, cond):
+            return np.where(x[:, 0] > 2, np.float32(-np.inf), super().log_prob(x, cond))
+
+    constant = replace(data, window=replace(data.window, x=data.window.x * [1, 0]))
+
+    empty = fit(data, replace(exact_background(), model=Empty()), told, guard=0.0, epochs=3)
+    flat = fit(constant, epochs=3)
+
+    assert any("gives no density to" in text for text in told)
+    for fitted in (empty, flat):
+        assert np.isfinite(fitted.score(data.window[:100])).all()
+        assert all(np.isfinite(v) for v in fitted.summary().values())
+
+
+def test_few_events_are_pointed_out_with_numbers():
+    _, data = world(100)
+    told = []
+
+    fit(replace(data, window=data.window[:150]), told=told, epochs=2)
+
+    assert any("150 events of the window" in text and "parameters in 3 dimensions" in text for text in told)
+
+
+def test_same_seed_same_scores_other_seed_others():
+    made, data = world(100)
+    test = made.dataset.test[:100].blind()
+
+    one, again, other = (fit(data, epochs=3, seed=s).score(test) for s in (0, 0, 1))
+
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
