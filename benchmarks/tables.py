@@ -142,6 +142,31 @@ def window_scan() -> Iterator[str]:
     yield f"\n```console\n$ {data['command']}\n```\n"
 
 
+def cathode_flow() -> Iterator[str]:
+    data = result("cathode_flow")
+    if data is None:
+        return
+    flows, same = data["flows"], data["same likelihood"]
+    yield "## The flow of CATHODE\n"
+    counts, published = data["events"], flows["published"]
+    yield f"LHC Olympics sidebands, {counts['training']:,} events, five features; both flows in one process on one thread. The published one"
+    yield f"did {published['epochs']} of its 100 epochs, as the time of a benchmark allows. Mean negative log-likelihoods: of"
+    yield f"{counts['validation']:,} validation events, and of the {counts['window']:,} background events of the window. Rates are events"
+    yield "per second.\n"
+    columns = ["parameters", "CPU time", "validation", "window", "training", "density", "draws", f"CPU time to {same['validation']:.4f}"]
+    yield f"| | {' | '.join(columns)} |"
+    yield f"|---|{'---|' * len(columns)}"
+    for name, row in flows.items():
+        rate = row["events per s"]
+        reached = "not reached" if same[name] is None else f"{same[name]:.0f} s"
+        cells = [f"{row['parameters']:,}", f"{row['cpu_s']:.0f} s", f"{row['validation']:.4f}", f"{row['window']:.4f}"]
+        cells += [f"{rate[key]:,}" for key in ("training", "density", "draws")]
+        yield f"| {name} | {' | '.join([*cells, reached])} |"
+    yield f"\nLikelihoods are those of the final models: the published one is a mixture of its best {published['members']} epochs;"
+    yield "the last column compares weights at single looks. Density is that of one member.\n"
+    yield f"```console\n$ {data['command']}\n```\n"
+
+
 def page() -> str:
     lines = [
         "# Measured\n",
@@ -151,7 +176,7 @@ def page() -> str:
     ]
     for name, title in SEARCHES.items():
         lines += search(name, title)
-    lines += [*classifiers(), *simulation(), *speed(), *window_scan()]
+    lines += [*classifiers(), *cathode_flow(), *simulation(), *speed(), *window_scan()]
     return "\n".join(lines).rstrip() + "\n"
 
 
