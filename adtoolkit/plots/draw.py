@@ -11,18 +11,21 @@ from adtoolkit.metrics.selection import judge
 from adtoolkit.plots.curves import draw_roc, draw_sic
 from adtoolkit.plots.features import draw_features
 from adtoolkit.plots.mass import draw_mass
+from adtoolkit.plots.scan import draw_scan
 from adtoolkit.plots.scores import draw_scores
+from adtoolkit.plots.signal import draw_signal
 from adtoolkit.plots.style import headed, save
 from adtoolkit.scored import Scored
 
 
 def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path, title: str = "") -> list[Path]:
-    """Draw what the scored events allow: SIC and ROC need truth, features need a template.
+    """Draw what the scored events allow: SIC and ROC need truth, features need a template, signal and scan a scorer that learns them.
 
     Args:
         scored: The run's events with their scores.
         metrics: The run's numbers, some of which are written into the pictures.
-        directory: Where to write ``sic.png``, ``roc.png``, ``features.png``, ``mass.png``, ``scores.png``.
+        directory: Where to write ``sic.png``, ``roc.png``, ``features.png``, ``mass.png``, ``scores.png``,
+            ``signal.png``, ``scan.png``.
         title: What was searched, and how; written above each picture.
 
     Returns:
@@ -35,6 +38,8 @@ def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path, titl
         "features": lambda: draw_features(scored, metrics),
         "mass": lambda: draw_mass(scored),
         "scores": lambda: draw_scores(scored),
+        "signal": lambda: draw_signal(scored),
+        "scan": lambda: draw_scan(scored),
     }
     drawn = ((name, draw()) for name, draw in figures.items())
     return [save(headed(fig, title), directory / f"{name}.png") for name, fig in drawn if fig is not None]

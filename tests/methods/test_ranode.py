@@ -13,7 +13,6 @@ from adtoolkit.background import Background
 from adtoolkit.context import RunContext
 from adtoolkit.data import toy_bump
 from adtoolkit.errors import CacheError, DataError, RunError
-from adtoolkit.interfaces import ScorerData
 from adtoolkit.mass import Tabulated
 from adtoolkit.metrics.likelihood_ratio import LARGEST
 from adtoolkit.testing.worlds import ToyModel, toy_world

@@ -159,7 +159,7 @@ def test_cut_off_ratios_are_counted():
 
 
 def fit_gaussians(x, log_b, used, rng, w=0.01, steps=60):
-    """Gaussian signals over a known background by expectation and maximisation, w fixed: [T, N, 2] events, [F, N] which of them fold f uses.
+    """Gaussian signals over a known background by expectation and maximisation, w fixed: [T, N, 2] events, [F, N] which fold f uses.
 
     Returns log p_sig [T, F, N] of all events.
     """

@@ -1,0 +1,53 @@
+"""How likely each signal fraction is: what every fold's training says, and the cross-fitted likelihood of all data."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from adtoolkit.metrics.likelihood_ratio import log_likelihood, profile
+from adtoolkit.plots.style import BLACK, BLUE, GREY, ORANGE, RED, figure, legend, tidy
+from adtoolkit.scored import Scored
+
+POINTS = 201
+
+
+def draw_scan(scored: Scored) -> Figure | None:
+    """2 ln of the likelihood ratio against no signal, over w: of each fold's held-out training events, and of all cross-fitted data."""
+    if not scored.log_ratio:
+        return None
+    inside = scored.inside(scored.events)
+    log_r, weight = scored.score[inside], scored.events.weight
+    weight = None if weight is None else weight[inside]
+    if not len(log_r):
+        return None
+    found = profile(log_r, weight)
+    curves, scans = scored.curves.get("profile", ()), scored.curves.get("scan", ())
+    most = max([3 * found.hi - 2 * found.w, *(float(points[-1, 0]) for points in curves), 1e-4])
+    w = np.linspace(0, min(most, 0.999), POINTS)
+    whole = np.array([2 * log_likelihood(log_r, at, weight) for at in w])
+    fig = figure(6.4 + 3.4 * bool(scans), 4.6)
+    ax = fig.add_subplot(1, 2, 1) if scans else fig.add_subplot()
+    for k, points in enumerate(curves):
+        label = "each fold's training events, held out by members" if k == 0 else None
+        ax.plot(points[:, 0], 2 * points[:, 1], color=BLUE, alpha=0.5, linewidth=1.0, label=label)
+    ax.plot(w, whole, color=BLACK, linewidth=1.8, label=f"all data, cross-fitted: $\\hat{{w}}$ = {found.w:.4f}, $q_0$ = {found.q0:.1f}")
+    ax.axvspan(found.lo, found.hi, color=ORANGE, alpha=0.3, linewidth=0, label=r"$\Delta\ln L$ = 1/2 (68 %)")
+    truth = scored.events.truth
+    if truth is not None:
+        share = float((truth[inside] == 1).mean())
+        ax.axvline(share, color=RED, linestyle="--", linewidth=1.2, label=f"true signal fraction {share:.4f}")
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    tops = [float(whole.max()), *(2 * float(points[:, 1].max()) for points in curves)]
+    top = max(*tops, 4.0) if len(tops) > 1 else max(tops[0], 4.0)
+    ax.set(xlim=(0, w[-1]), ylim=(-0.6 * top, 1.6 * top))
+    tidy(ax, "signal fraction $w$", r"2 ln [L($w$) / L(0)]", "for an exact background density")
+    legend(ax, loc="upper left" if found.w > w[-1] / 2 else "upper right")
+    if scans:
+        own = fig.add_subplot(1, 2, 2)
+        for points in scans:
+            own.plot(points[:, 0], 2 * points[:, 1], "o-", color=BLUE, alpha=0.6, markersize=4, linewidth=1.0)
+        own.set_xscale("log")
+        own.axhline(0, color=GREY, linewidth=0.8)
+        tidy(own, "$w$ of the training", "", "trained at fixed $w$, a line per fold")
+    return fig

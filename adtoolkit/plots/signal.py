@@ -1,0 +1,60 @@
+"""The learnt signal against the window's data, the background template and, where it is known, the true signal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from adtoolkit.metrics.selection import truth_is
+from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, legend, mass_label, tidy
+from adtoolkit.scored import Scored
+
+COLUMNS = 3
+
+
+def draw_signal(scored: Scored) -> Figure | None:
+    """One panel for m and one per feature, each distribution to area 1; the end bins of features hold what lies beyond.
+
+    The true signal is the test signal of the window or, where there is none, the injected one.
+    """
+    if scored.signal is None or not len(scored.signal):
+        return None
+    data = scored.events[scored.inside(scored.events)]
+    test = scored.test[scored.inside(scored.test) & truth_is(scored.test, 1)]
+    true = test if len(test) else data[truth_is(data, 1)]
+    kinds = [("data in the window", data, BLACK), ("template", scored.template, BLUE), ("true signal", true, GREEN)]
+    kinds = [kind for kind in kinds if kind[1] is not None and len(kind[1])]
+    kinds.append(("learnt signal", scored.signal, RED))
+
+    def column(sample: object, i: int) -> NDArray[np.floating]:
+        return sample.m if i == 0 else sample.x[:, i - 1]  # type: ignore[attr-defined,no-any-return]
+
+    n = 1 + len(scored.features)
+    columns = min(n, COLUMNS)
+    fig = figure(3.6 * columns + 0.4, 2.9 * math.ceil(n / columns) + 0.5)
+    for i, name in enumerate((mass_label(scored), *scored.features)):
+        ax = fig.add_subplot(math.ceil(n / columns), columns, i + 1)
+        edges = np.linspace(scored.window.lo, scored.window.hi, 41) if i == 0 and scored.window else None
+        if edges is None:
+            edges = clipped_edges(*(column(sample, i) for _, sample, _ in kinds))
+        width = edges[1] - edges[0]
+        for label, sample, colour in kinds:
+            count = counted(column(sample, i), edges)
+            height = count / max(float(count.sum()), 1.0) / width
+            if label.startswith("data"):
+                error = np.sqrt(count) / max(float(count.sum()), 1.0) / width
+                ax.errorbar((edges[:-1] + edges[1:]) / 2, height, error, fmt=".", color=colour, markersize=3, linewidth=0.8, label=label)
+            else:
+                filled = label == "learnt signal"
+                ax.stairs(height, edges, color=colour, linewidth=1.6 if filled else 1.2, label=label)
+                if filled:
+                    ax.stairs(height, edges, color=colour, fill=True, alpha=0.2)
+        ax.set_ylim(bottom=0)
+        tidy(ax, name, "density" if i % columns == 0 else "")
+        if i == 0:
+            legend(ax, loc="best")
+    fig.suptitle(f"signal learnt in the window ({len(scored.signal):,} draws of all folds)", fontsize="medium")
+    return fig
