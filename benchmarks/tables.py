@@ -149,8 +149,8 @@ def cathode_flow() -> Iterator[str]:
     flows, same = data["flows"], data["same likelihood"]
     yield "## The flow of CATHODE\n"
     counts, published = data["events"], flows["published"]
-    yield f"LHC Olympics sidebands, {counts['training']:,} events, five features; both flows in one process on one thread. The published one"
-    yield f"did {published['epochs']} of its 100 epochs, as the time of a benchmark allows. Mean negative log-likelihoods: of"
+    yield f"LHC Olympics sidebands, {counts['training']:,} events, five features; both flows in one process on one thread. The"
+    yield f"published one did {published['epochs']} of its 100 epochs, as the time of a benchmark allows. Mean negative log-likelihoods: of"
     yield f"{counts['validation']:,} validation events, and of the {counts['window']:,} background events of the window. Rates are events"
     yield "per second.\n"
     columns = ["parameters", "CPU time", "validation", "window", "training", "density", "draws", f"CPU time to {same['validation']:.4f}"]

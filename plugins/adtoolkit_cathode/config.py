@@ -9,7 +9,10 @@ from adtoolkit.scorers.config import ClassifierConfig
 class CathodeFlowConfig(FlowConfig):
     """Options of the estimator `adtoolkit_cathode.estimator.CathodeFlow`. The defaults are tuned for a minute on one CPU core.
 
-    The preset ``paper`` is the affine masked autoregressive flow of section III B and the public code, by the ten best of 100 epochs.
+    The preset ``paper`` is the affine masked autoregressive flow of arXiv:2109.00546 and its public code, averaged over the ten best
+    of 100 epochs. What differs from it belongs to the run, not to the flow, so that methods can be compared: the features' bounds are
+    those of all blinded events (there: of the sidebands' training events, and events outside are dropped), a tenth of the sidebands is
+    kept for validation (there: 43 %), and the template's masses come from the run's mass model.
     """
 
 
