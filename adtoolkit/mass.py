@@ -69,15 +69,21 @@ class Empirical(MassModel):
     """The observed masses themselves, drawn with replacement: for one-class work, where there is no window.
 
     Its density is a histogram of 100 bins.
+
+    Attributes:
+        m: [N] masses.
+        weight: [N] their weights, or None for ones.
     """
 
     m: Array
+    weight: Array | None = None
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        return rng.choice(self.m, n)
+        share = None if self.weight is None else self.weight.astype(np.float64) / self.weight.sum(dtype=np.float64)
+        return rng.choice(self.m, n, p=share)
 
     def log_prob(self, m: Array) -> Floats:
-        heights, edges = np.histogram(self.m.astype(np.float64), bins=100)
+        heights, edges = np.histogram(self.m.astype(np.float64), bins=100, weights=self.weight)
         return Tabulated.of(edges, heights.astype(np.float64)).log_prob(m)
 
 
@@ -97,24 +103,27 @@ class MassConfig(ComponentConfig):
     sqrt_s: float = Field(13.0, gt=0)
 
 
-def fit_mass(config: MassConfig, m: Array, window: Window | None) -> MassModel:
-    """Model p(m) from all [N] masses of the data.
+def fit_mass(config: MassConfig, m: Array, window: Window | None, weight: Array | None = None) -> MassModel:
+    """Model p(m) from all [N] masses of the data and their [N] weights (None for ones).
 
     Raises:
         ConfigError: if the sideband fit has no sidebands to fit, or does not converge.
     """
     if window is None:
-        return Empirical(m)
-    inside = m[window.contains(m)].astype(np.float64)
+        return Empirical(m, weight)
+    kept = window.contains(m)
+    inside = m[kept].astype(np.float64)
+    weights = None if weight is None else weight.astype(np.float64)
+    own = None if weights is None else weights[kept]
     if config.name == "histogram":
-        heights, edges = np.histogram(inside, bins=config.bins, range=(window.lo, window.hi))
+        heights, edges = np.histogram(inside, bins=config.bins, range=(window.lo, window.hi), weights=own)
         return Tabulated.of(edges, heights.astype(np.float64))
     if config.name == "kde":
-        return _kde(inside, window, config.bandwidth)
-    return _sideband_fit(m.astype(np.float64), window, config.sqrt_s)
+        return _kde(inside, own, window, config.bandwidth)
+    return _sideband_fit(m.astype(np.float64), weights, window, config.sqrt_s)
 
 
-def _kde(inside: Floats, window: Window, bandwidth: float, cells: int = 2000) -> Tabulated:
+def _kde(inside: Floats, weight: Floats | None, window: Window, bandwidth: float, cells: int = 2000) -> Tabulated:
     """Gaussian KDE of logit((m - lo) / (hi - lo)), tabulated on a fine grid.
 
     Deviation from the paper: it uses the smallest and largest mass of the data as ends and a bandwidth of 0.01; the ends of
@@ -129,7 +138,7 @@ def _kde(inside: Floats, window: Window, bandwidth: float, cells: int = 2000) ->
     # linear binning then one convolution: exact to the bin width, 1/20 of the bandwidth
     step = bandwidth / 20
     first, last = min(y.min(), grid[0]) - 6 * bandwidth, max(y.max(), grid[-1]) + 6 * bandwidth
-    count, bin_edges = np.histogram(y, bins=int(np.ceil((last - first) / step)), range=(first, last))
+    count, bin_edges = np.histogram(y, bins=int(np.ceil((last - first) / step)), range=(first, last), weights=weight)
     width = bin_edges[1] - bin_edges[0]
     reach = int(np.ceil(6 * bandwidth / width))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * width / bandwidth) ** 2)
@@ -138,7 +147,7 @@ def _kde(inside: Floats, window: Window, bandwidth: float, cells: int = 2000) ->
     return Tabulated.of(edges, density + 1e-12 * density.max())
 
 
-def _sideband_fit(m: Floats, window: Window, sqrt_s: float, bins: int = 80) -> Tabulated:
+def _sideband_fit(m: Floats, weight: Floats | None, window: Window, sqrt_s: float, bins: int = 80) -> Tabulated:
     """p0 (1 - x)^p1 / x^p2 with x = m / sqrt(s), Poisson likelihood over the sidebands within three widths of the window."""
     from scipy.optimize import minimize
 
@@ -149,9 +158,12 @@ def _sideband_fit(m: Floats, window: Window, sqrt_s: float, bins: int = 80) -> T
             "Set --set mass.sqrt_s=VALUE or --set mass.name=kde.",
         )
     count, edges = np.histogram(m, bins=bins, range=(low, high))
+    events = count
+    if weight is not None:  # events of mean weight 1, so that the minimiser's tolerances stay those of counts
+        count, _ = np.histogram(m, bins=bins, range=(low, high), weights=weight / weight.mean())
     centre = (edges[1:] + edges[:-1]) / 2
     use = (edges[1:] <= window.lo) | (edges[:-1] >= window.hi)
-    if count[use].sum() < 100 or not ((centre < window.lo) & use).any() or not ((centre > window.hi) & use).any():
+    if events[use].sum() < 100 or not ((centre < window.lo) & use).any() or not ((centre > window.hi) & use).any():
         raise ConfigError("The sideband fit needs at least 100 events on both sides of the window.", "Use --set mass.name=kde.")
 
     def shape(p: Floats, at: Floats) -> Floats:

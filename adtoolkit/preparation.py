@@ -75,16 +75,15 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     if Cap.TRUTH in plan.scorer.needs and not _signal_inside(dataset, window):
         raise DataError("There is no truth-labelled signal in the window to train on.", "Leave some out of the data: --set data.n_signal=N")
     if dataset.events.weight is not None:
-        tell(
-            Event("note", "data", text="Event weights enter the training and the efficiencies, but not p(m), closure, sculpting and plots.")
-        )
+        text = "Event weights enter the training, p(m), efficiencies, closure and sculpting, but not counts, thresholds and plots."
+        tell(Event("note", "data", text=text))
     if plan.region is Region.ALL and not plan.interpolator.rules:
         text = f"'{plan.interpolator.name}' evaluates in the window a model that has seen the window's events: a negative control."
         tell(Event("note", "fit", text=text))
     n = template_size(config, dataset)
     if Cap.SAMPLE in plan.background and n < MIN_TEMPLATE:
         raise DataError(f"The template would have {n} events where {MIN_TEMPLATE} are needed.", "Raise --set template.oversample=VALUE")
-    mass = fit_mass(config.mass, dataset.events.m, window)
+    mass = fit_mass(config.mass, dataset.events.m, window, dataset.events.weight)
     for kind in kinds[1:]:
         parts[kind].instance.check(blind, window)
     for metric in metrics.values():

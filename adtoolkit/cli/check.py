@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from adtoolkit.cli.lazy import Debug
 from adtoolkit.plugin import KINDS, Kind
 
 if TYPE_CHECKING:
     from adtoolkit.plugin import Component
-    from adtoolkit.testing.checks import CheckResult
+    from adtoolkit.testing.checks import Check, CheckResult
+    from adtoolkit.testing.subject import Subject
 
 _STYLES: Final = {"pass": "green", "expected-failure": "yellow", "fail": "red", "not-applicable": "bright_black"}
 
@@ -25,14 +27,17 @@ def check(ctx: click.Context, name: str, kind: Kind | None, as_json: bool) -> No
     """Run every conformance check on the component NAME, with its smoke preset on a toy.
 
     Each check passes, fails, fails as its author expected (with the reason), or does not apply. An expected failure that
-    passes is a failure. The exit code is 1 if any check fails. For options of your own, use run_checks of adtoolkit.testing.
+    passes is a failure. The exit code is 1 if any check fails; --debug shows where it did. For options of your own, use run_checks of
+    adtoolkit.testing.
     """
     report = []
     failed = 0
+    state = ctx.find_object(Debug)
+    debug = state is not None and state.on
     for component in find(name, kind):
         if not as_json:
             click.secho(f"{component.kind} '{component.name}'", bold=True)
-        results = _run(component, quiet=as_json)
+        results = _run(component, quiet=as_json, debug=debug)
         failed += sum(result.outcome == "fail" for result in results)
         report.append({"kind": component.kind, "name": component.name, "checks": [result.as_dict() for result in results]})
     if as_json:
@@ -65,15 +70,29 @@ def find(name: str, kind: Kind | None) -> list[Component]:
     return found
 
 
-def _run(component: Component, *, quiet: bool) -> list[CheckResult]:
-    from adtoolkit.testing.checks import iter_checks
+def _show_traceback(check: Check, subject: Subject) -> None:
+    """Where a failing check failed: it is run once more, on what the checks share already."""
+    import traceback
+
+    try:
+        check(subject)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is what was asked for
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+
+
+def _run(component: Component, *, quiet: bool, debug: bool = False) -> list[CheckResult]:
+    from adtoolkit.testing.checks import checks_for, run_check
+    from adtoolkit.testing.subject import Subject
 
     results = []
-    for result in iter_checks(component):
-        results.append(result)
-        if not quiet:
-            text = f": {result.reason}" if result.reason else ""
-            click.echo(f"  {click.style(f'{result.outcome:<17}', fg=_STYLES[result.outcome])}{result.name}{text}")
+    with Subject(component, None, {}) as subject:
+        for each in checks_for(component.kind):
+            results.append(result := run_check(each, subject))
+            if not quiet:
+                text = f": {result.reason}" if result.reason else ""
+                click.echo(f"  {click.style(f'{result.outcome:<17}', fg=_STYLES[result.outcome])}{result.name}{text}")
+            if debug and result.outcome == "fail":
+                _show_traceback(each, subject)
     if not quiet:
         counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in _STYLES}
         seconds = sum(result.seconds for result in results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from collections.abc import Mapping
@@ -19,9 +20,15 @@ from adtoolkit.errors import AdtoolError
 
 @dataclass
 class Debug:
-    """Whether the traceback of an error is shown."""
+    """How an error is shown.
+
+    Attributes:
+        on: With its traceback.
+        as_json: As a JSON object on stdout too; a command that printed its own turns this off.
+    """
 
     on: bool = False
+    as_json: bool = False
 
 
 def _debug_option() -> click.Option:
@@ -89,7 +96,8 @@ class Root(LazyGroup):
 
         With ``standalone_mode=False`` everything is left to the caller.
         """
-        debug = Debug()
+        arguments = sys.argv[1:] if args is None else args
+        debug = Debug(as_json="--json" in arguments)
         extra.setdefault("obj", debug)
         run = partial(super().main, args, prog_name, *rest, standalone_mode=False, **extra)
         if not standalone_mode:
@@ -123,4 +131,7 @@ def _end(error: BaseException | None, line: str, code: int, debug: Debug) -> NoR
     if debug.on and error is not None:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.echo(line, err=True)
+    if debug.as_json:  # whoever reads stdout gets an object whatever happens
+        status = {2: "refused", 130: "interrupted"}.get(code, "failed")
+        click.echo(json.dumps({"status": status, "error": line.removeprefix("error: "), "exit_code": code}))
     sys.exit(code)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adtoolkit.cli.lazy import Debug
 from adtoolkit.cli.options import Request, run_options
 from adtoolkit.errors import MixError
 
@@ -29,6 +30,8 @@ def plan(request: Request) -> None:
     outcome = outcome_of(request.config, request.registry)
     if request.json:
         click.echo(json.dumps(_blocked(outcome) if isinstance(outcome, Blocked) else _planned(outcome, request.config)))
+        if debug := click.get_current_context().find_object(Debug):
+            debug.as_json = False
     if isinstance(outcome, Blocked):
         raise MixError(outcome.message)
     if not request.json:

@@ -27,11 +27,21 @@ def true_background(scored: Scored) -> Sample:
     return Sample.concat(*(part.blind() for part in parts))
 
 
-def pulls(background: NDArray[np.floating], template: NDArray[np.floating], edges: NDArray[np.floating]) -> NDArray[np.float64]:
-    """[n], [t] values of one feature -> [bins] (template - background) / error, the template scaled to n."""
-    b, t = (np.histogram(values, edges)[0].astype(np.float64) for values in (background, template))
-    scale = len(background) / max(len(template), 1)
-    return np.asarray((t * scale - b) / np.sqrt(np.maximum(b + scale**2 * t, 1e-9)))
+def pulls(
+    background: NDArray[np.floating],
+    template: NDArray[np.floating],
+    edges: NDArray[np.floating],
+    weight: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
+    """[n], [t] values of one feature -> [bins] (template - background) / error, the template scaled to the background.
+
+    ``weight`` [n] is that of the background's events; the template's are all 1.
+    """
+    w = np.ones(len(background)) if weight is None else weight.astype(np.float64)
+    b, square = (np.histogram(background, edges, weights=values)[0] for values in (w, w**2))
+    t = np.histogram(template, edges)[0].astype(np.float64)
+    scale = w.sum() / max(len(template), 1)
+    return np.asarray((t * scale - b) / np.sqrt(np.maximum(square + scale**2 * t, 1e-9)))
 
 
 def equal_edges(values: NDArray[np.floating], bins: int) -> NDArray[np.float64]:
@@ -40,11 +50,22 @@ def equal_edges(values: NDArray[np.floating], bins: int) -> NDArray[np.float64]:
     return np.concatenate([[-np.inf], inner, [np.inf]])
 
 
-def two_sample(a: NDArray[np.floating], b: NDArray[np.floating], folds: int, members: int, rng: np.random.Generator) -> Ranking:
-    """Held-out scores of [N, D] a against [M, D] b: boosted trees, each event scored by the fold that did not train on it."""
+def two_sample(
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    folds: int,
+    members: int,
+    rng: np.random.Generator,
+    b_weight: NDArray[np.floating] | None = None,
+) -> Ranking:
+    """Held-out scores of [N, D] a against [M, D] b: boosted trees, each event scored by the fold that did not train on it.
+
+    ``b_weight`` [M] counts in the training and in the ranking; the events of a weigh the same.
+    """
     x = np.concatenate([a, b])
     y = np.repeat([1.0, 0.0], [len(a), len(b)])
-    weight = np.where(y == 1, len(x) / (2 * len(a)), len(x) / (2 * len(b)))
+    own = np.ones(len(b)) if b_weight is None else b_weight.astype(np.float64)
+    weight = np.concatenate([np.full(len(a), len(x) / (2 * len(a))), own * len(x) / (2 * own.sum())])
     fold = np.concatenate([rng.permutation(len(part)) % folds for part in (a, b)])
     scores = np.full((len(x), folds), np.nan)
     # Less is kept for validation than in a search: this classifier need not be unbiased, only sharp.
@@ -52,7 +73,7 @@ def two_sample(a: NDArray[np.floating], b: NDArray[np.floating], folds: int, mem
     for k in range(folds):
         model = fit_hgb(x[fold != k], y[fold != k], weight[fold != k], options, rng)
         scores[fold == k, k] = model.predict(x[fold == k])
-    return Ranking.of(scores[y == 1], scores[y == 0])
+    return Ranking.of(scores[y == 1], scores[y == 0], None, b_weight)
 
 
 class Closure(Metric[ClosureConfig]):
@@ -60,7 +81,8 @@ class Closure(Metric[ClosureConfig]):
 
     Equal numbers of both, boosted trees in folds, mean AUC of the folds. The interval is that of the events drawn; with n events per
     class and a perfect template the AUC scatters by sqrt((2 n + 1) / (12 n^2)). ``closure-pull-FEATURE`` is the largest absolute pull
-    over bins equally filled by background; among 30 bins about 2.3 is expected of a perfect template.
+    over bins equally filled by background; among 30 bins about 2.3 is expected of a perfect template. Weights of the background's
+    events count; the template has none.
 
     References:
         Lopez-Paz, Oquab, "Revisiting classifier two-sample tests", arXiv:1610.06545.
@@ -76,17 +98,19 @@ class Closure(Metric[ClosureConfig]):
         numbers: dict[str, float] = {}
         n = min(len(background), len(template), self.config.limit)
         rng = ctx.rng("closure")
-        a, b = (sample.x[rng.permutation(len(sample))[:n]] for sample in (template, background))
-        ranking = two_sample(a, b, self.config.folds, self.config.members, rng)
+        a, b = (sample[rng.permutation(len(sample))[:n]] for sample in (template, background))
+        ranking = two_sample(a.x, b.x, self.config.folds, self.config.members, rng, b.weight)
         numbers["closure-auc"] = auc(ranking)
         lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas), numbers["closure-auc"])
         numbers |= {"closure-auc-lo": float(lo), "closure-auc-hi": float(hi)}
         for i, name in enumerate(scored.features):
             label = name.replace(" ", "-")
             true, drawn = background.x[:, i], template.x[:, i]
-            numbers[f"closure-pull-{label}"] = float(np.abs(pulls(true, drawn, equal_edges(true, self.config.bins))).max())
+            edges = equal_edges(true, self.config.bins)
+            numbers[f"closure-pull-{label}"] = float(np.abs(pulls(true, drawn, edges, background.weight)).max())
             if self.config.moments:
-                spread = max(float(true.std(dtype=np.float64)), 1e-30)
-                numbers[f"closure-shift-{label}"] = float(drawn.mean(dtype=np.float64) - true.mean(dtype=np.float64)) / spread
+                mean = np.average(true.astype(np.float64), weights=background.weight)
+                spread = max(float(np.sqrt(np.average((true - mean) ** 2, weights=background.weight))), 1e-30)
+                numbers[f"closure-shift-{label}"] = float(drawn.mean(dtype=np.float64) - mean) / spread
                 numbers[f"closure-width-{label}"] = float(drawn.std(dtype=np.float64)) / spread
         return numbers

@@ -1,0 +1,113 @@
+"""Event weights in what is measured: events of weight w stand for w events of weight 1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adtoolkit.context import RunContext
+from adtoolkit.mass import MassConfig, fit_mass
+from adtoolkit.metrics.closure import Closure, pulls
+from adtoolkit.metrics.config import ClosureConfig, SculptingConfig
+from adtoolkit.metrics.sculpting import Sculpting, chi2_per_degree
+from adtoolkit.scored import Scored
+from adtoolkit.types import Sample, Window
+
+WINDOW = Window(3.3, 3.7)
+
+
+def masses(n, seed=0):
+    return (2.5 + np.random.default_rng(seed).exponential(0.6, n)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["kde", "histogram", "sideband-fit"])
+def test_a_spectrum_of_weights_is_that_of_repeated_events(name):
+    m = masses(20_000)
+    weight = np.random.default_rng(1).integers(0, 4, len(m)).astype(np.float32)
+    at = np.linspace(3.31, 3.69, 50).astype(np.float32)
+
+    weighted = fit_mass(MassConfig(name=name), m, WINDOW, weight).log_prob(at)
+    repeated = fit_mass(MassConfig(name=name), np.repeat(m, weight.astype(int)), WINDOW).log_prob(at)
+
+    # the fine bins of the KDE reach from the lowest event to the highest, of weight 0 or not
+    tolerance = {"kde": 1e-2, "histogram": 1e-9, "sideband-fit": 1e-4}[name]
+    assert weighted == pytest.approx(repeated, abs=tolerance)
+
+
+def test_without_a_window_masses_are_drawn_by_weight():
+    model = fit_mass(MassConfig(), np.float32([1, 2, 3]), None, np.float32([0, 1, 3]))
+    drawn = model.sample(20_000, np.random.default_rng(0))
+
+    assert (drawn == 1).sum() == 0
+    assert (drawn == 3).mean() == pytest.approx(0.75, abs=0.02)
+
+
+def scored(x, m, template, score, weight=None):
+    """Background of the window as the only events, one fold."""
+    truth = np.zeros(len(x), np.int8)
+    events = Sample(x, m, truth=truth, weight=weight)
+    none = Sample(np.zeros((0, x.shape[1])), np.zeros(0), truth=np.zeros(0, np.int8))
+    return Scored(
+        events,
+        score.astype(np.float32),
+        np.zeros(len(x), np.int8),
+        none,
+        np.zeros((0, 1), np.float32),
+        ("a", "b"),
+        WINDOW,
+        Sample(template, np.full(len(template), 3.5)),
+        np.zeros(len(template), np.float32),
+        np.zeros(len(template), np.int8),
+    )
+
+
+def test_closure_compares_the_template_with_weighted_background():
+    """The background is uniform; weights proportional to x0 make it what the template follows, the density 2 x0."""
+    rng = np.random.default_rng(0)
+    x = rng.random((6000, 2))
+    template = np.column_stack([np.sqrt(rng.random(6000)), rng.random(6000)])
+    m = rng.uniform(3.31, 3.69, 6000)
+    metric = Closure(ClosureConfig(members=1, replicas=20, moments=True))
+
+    flat = scored(x, m, template, np.zeros(6000))
+    plain = metric.compute(flat, RunContext())
+    weighted = metric.compute(replace(flat, events=replace(flat.events, weight=2 * flat.events.x[:, 0])), RunContext())
+
+    assert plain["closure-auc"] > 0.65
+    assert weighted["closure-auc"] == pytest.approx(0.5, abs=0.02)
+    assert weighted["closure-pull-a"] < 4 < plain["closure-pull-a"]
+    assert weighted["closure-shift-a"] == pytest.approx(0, abs=0.05)
+    assert weighted["closure-width-a"] == pytest.approx(1, abs=0.03)
+
+
+def test_pulls_of_weighted_events_scatter_by_one():
+    rng = np.random.default_rng(2)
+    weight = rng.uniform(0.2, 3, 50_000)
+    values = pulls(rng.random(50_000), rng.random(100_000), np.linspace(0, 1, 201), weight)
+
+    assert values.std() == pytest.approx(1, abs=0.15)
+
+
+def test_sculpting_counts_weights():
+    """The cut keeps a tenth at every m; weights that fall with m among the kept alone tilt the weighted share."""
+    rng = np.random.default_rng(3)
+    m, score = masses(20_000), rng.random(20_000)
+    x = rng.random((20_000, 2))
+    metric = Sculpting(SculptingConfig(at=0.1, bins=20, trials=50))
+    even = rng.uniform(0.5, 1.5, 20_000).astype(np.float32)
+    tilted = np.where(score > 0.9, np.exp(-(m - 2.5)), even).astype(np.float32)
+
+    fair = metric.compute(scored(x, m, x[:200], score, even), RunContext())
+    unfair = metric.compute(scored(x, m, x[:200], score, tilted), RunContext())
+
+    assert fair["sculpting-chi2"] < 2
+    assert fair["sculpting-p"] > 0.02
+    assert unfair["sculpting-chi2"] > 3 * fair["sculpting-chi2"]
+
+
+def test_weights_of_one_change_no_chi2():
+    everything, kept = np.array([100, 200, 150]), np.array([10, 25, 12])
+
+    assert chi2_per_degree(everything, kept, everything) == pytest.approx(chi2_per_degree(everything, kept))
