@@ -45,6 +45,7 @@ class MaskedNet(nn.Module):
 
     def __init__(self, features: int, conditions: int, hidden: int, multiplier: int) -> None:
         super().__init__()
+        self.multiplier = multiplier
         degrees = torch.arange(hidden) % features
         self.register_buffer("inward", (degrees[:, None] > torch.arange(features)).float(), persistent=False)
         self.register_buffer("across", (degrees[:, None] >= degrees).float(), persistent=False)
@@ -57,9 +58,11 @@ class MaskedNet(nn.Module):
             self.leave.weight.mul_(_SMALL)
             self.leave.bias.zero_()
 
-    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cond: Tensor, only: int | None = None) -> Tensor:
+        """[N, D], [N, C] -> [N, D K], or [N, K] for ``only`` this feature."""
         features = x.shape[1]
         weight = self.join.weight
         hidden = silu(linear(x, weight[:, :features] * self.inward, self.join.bias) + linear(cond, weight[:, features:]))
         hidden = silu(linear(hidden, self.middle.weight * self.across, self.middle.bias))
-        return linear(hidden, self.leave.weight * self.outward, self.leave.bias)
+        rows = slice(None) if only is None else slice(only * self.multiplier, (only + 1) * self.multiplier)
+        return linear(hidden, self.leave.weight[rows] * self.outward[rows], self.leave.bias[rows])

@@ -15,6 +15,8 @@ from nflows.transforms.coupling import CouplingTransform
 from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
+from adtoolkit.nn.flows_nets import MaskedNet
+
 #: Least width, height (as shares of the box) and slope of a bin.
 LEAST = 1e-3
 #: What the outermost knots' slopes are made of: softplus of it, plus `LEAST`, is 1, the slope of the tails.
@@ -70,12 +72,12 @@ class SplineAutoregressive(AutoregressiveTransform):  # type: ignore[misc]  # nf
     """Every feature through a spline that is made of the features before it and of the condition.
 
     Args:
-        net: [N, D] inputs, [N, C] conditions -> [N, D (3 K - 1)] spline parameters, masked.
+        net: Makes 3 K - 1 spline parameters per feature.
         features: D.
         bound: Half the side of the box.
     """
 
-    def __init__(self, net: nn.Module, features: int, bound: float) -> None:
+    def __init__(self, net: MaskedNet, features: int, bound: float) -> None:
         super().__init__(net)
         self.features, self.bound = features, bound
 
@@ -83,9 +85,14 @@ class SplineAutoregressive(AutoregressiveTransform):  # type: ignore[misc]  # nf
         out, log_slope = spline(x, torch.unflatten(parameters, -1, (self.features, -1)), self.bound)
         return out, log_slope.sum(1)
 
-    def _elementwise_inverse(self, u: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        out, log_slope = spline(u, torch.unflatten(parameters, -1, (self.features, -1)), self.bound, inverse=True)
-        return out, log_slope.sum(1)
+    def inverse(self, u: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Feature by feature; every pass makes the spline of its own feature alone, not those of all."""
+        x, total = torch.zeros_like(u), u.new_zeros(len(u))
+        for i in range(self.features):
+            out, log_slope = spline(u[:, i], self.autoregressive_net(x, context, only=i), self.bound, inverse=True)
+            x = torch.cat([x[:, :i], out[:, None], x[:, i + 1 :]], 1)
+            total = total + log_slope
+        return x, total
 
 
 class SplineCoupling(CouplingTransform):  # type: ignore[misc]
