@@ -203,6 +203,16 @@ def test_a_failed_training_fails_its_cells_once_and_no_others(tmp_path, monkeypa
     assert {cell["error"]["stage"] for cell in listed(tmp_path / "out").values() if cell["error"]} == {"fit"}
 
 
+def test_a_cell_that_is_refused_leaves_the_training_to_the_others(tmp_path):
+    text = HEAD + '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\nwindow = [[4.8, 4.9], [3.2, 3.6], [3.3, 3.7]]\n'
+    (tmp_path / "m.toml").write_text(text)
+    done = adtool(tmp_path / "m.toml", "--out", tmp_path / "out", "--json")
+    trained = {json.loads(path.read_text())["trainings"] for path in (tmp_path / "out").glob("runs/**/manifest.json")}
+
+    assert told(done)["cells"] == {"done": 2, "failed": 1, "waiting": 0, "blocked": 0}
+    assert (told(done)["trainings"], trained) == (1, {0}), "trained before the cells"
+
+
 def test_trainings_done_together_serve_their_cells(tmp_path):
     text = HEAD + '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\n"data.n_signal" = [60, 120]\n'
     (tmp_path / "m.toml").write_text(text)

@@ -50,11 +50,11 @@ def estimate(session: Session, todo: Sequence[str] = ("fit", "cell")) -> Estimat
     for task in session.tasks():
         if task.kind not in todo:
             continue
-        for work in task.work:
+        for key in task.keys:
             if task.kind == "fit":
                 past = fits.get(task.estimator)
             else:
-                config = by_digest[work.digest].config
+                config = by_digest[key].config
                 past = cells.get((config.estimator.name, config.scorer.name))
             if past:
                 total, known = total + median(past), known + 1

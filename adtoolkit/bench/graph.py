@@ -17,6 +17,8 @@ from adtoolkit.store import key_of
 
 Kind = Literal["fit", "template", "cell"]
 
+#: How many of the cells that need a training may try to begin it.
+SPARE: Final = 8
 #: Options of the data that change how many events there are, and not what they look like.
 _NUMBERS: Final = ("n_signal", "n_background", "n_reference", "n_test", "seed")
 
@@ -46,7 +48,7 @@ class Task:
         id: Unique in its graph.
         kind: ``fit`` trains background models, ``template`` makes all that comes before the scorer, ``cell`` is a whole run.
         name: For people.
-        work: What to do; several only for trainings that are done together.
+        work: What to do. A training has several that need it, in case one is refused, and trainings may be done together.
         after: Tasks that must have ended before.
         estimator: Name of the estimator.
     """
@@ -57,6 +59,11 @@ class Task:
     work: tuple[Work, ...]
     after: tuple[str, ...] = ()
     estimator: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What is made, each once."""
+        return tuple(dict.fromkeys(work.key for work in self.work))
 
 
 def data_key(cell: Cell) -> str:
@@ -127,23 +134,33 @@ def build(cells: Iterable[Cell], stack: Callable[[Cell], int] = lambda _: 1) -> 
 
 def _fits(fits: Mapping[str, list[Cell]], stack: Callable[[Cell], int]) -> tuple[list[Task], dict[str, str]]:
     """The trainings, alike ones together, and which task makes which."""
-    groups: dict[str, list[tuple[str, Cell]]] = {}
-    for key, (cell, *_) in fits.items():
+    groups: dict[str, list[tuple[str, list[Cell]]]] = {}
+    for key, users in fits.items():
+        cell = users[0]
         events = {name: value for name, value in cell.tables["data"].items() if name not in _NUMBERS}
         alike = (
             key_of({"estimator": cell.tables["estimator"], "data": events, "device": cell.config.run.device}) if stack(cell) > 1 else key
         )
-        groups.setdefault(alike, []).append((key, cell))
+        groups.setdefault(alike, []).append((key, users))
     tasks: list[Task] = []
     made_by: dict[str, str] = {}
     for members in groups.values():
-        size = max(1, stack(members[0][1]))
+        size = max(1, stack(members[0][1][0]))
         for start in range(0, len(members), size):
             group = members[start : start + size]
-            first = group[0][1]
+            first = group[0][1][0]
             task = f"fit-{group[0][0]}"
             name = f"{_training(first)}{f' and {len(group) - 1} more' if len(group) > 1 else ''}"
-            tasks.append(Task(task, "fit", name, tuple(_work(key, cell) for key, cell in group), (), first.config.estimator.name))
+            tasks.append(
+                Task(
+                    task,
+                    "fit",
+                    name,
+                    tuple(_work(key, cell) for key, users in group for cell in users[:SPARE]),
+                    (),
+                    first.config.estimator.name,
+                )
+            )
             made_by |= {key: task for key, _ in group}
     return tasks, made_by
 

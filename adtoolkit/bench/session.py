@@ -75,7 +75,7 @@ class Session:
             return [task for task in tasks if task.kind == "cell"]
         if self.overwrite == "always":
             return tasks
-        return [task for task in tasks if task.kind != "fit" or not all(self.trained(work.key) for work in task.work)]
+        return [task for task in tasks if task.kind != "fit" or not all(map(self.trained, task.keys))]
 
     def together(self, cell: Cell) -> int:
         """How many trainings like that of a cell are done together."""

@@ -52,7 +52,7 @@ def plan_json(session: Session) -> dict[str, Any]:
 
 def trainings(session: Session) -> Counter[str]:
     """Estimator -> how many models are still to be trained."""
-    return Counter(task.estimator for task in session.tasks() if task.kind == "fit" for work in task.work if not session.trained(work.key))
+    return Counter(task.estimator for task in session.tasks() if task.kind == "fit" for key in task.keys if not session.trained(key))
 
 
 def print_plan(session: Session, console: Console) -> None:

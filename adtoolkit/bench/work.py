@@ -97,12 +97,12 @@ def perform(task: Task, site: Site, tell: Callable[[Event], None] = silent) -> O
             name = type(cause).__name__
             message = f"{error.message} {error.fix}".strip()
             # of several trainings one may have spoilt it for all: then each cell trains for itself
-            refused = error.exit_code == 2 or len(task.work) > 1
+            refused = error.exit_code == 2 or len(task.keys) > 1
             return ended("refused" if refused else "failed", {"name": name, "message": message, "stage": task.kind})
         except Exception as error:  # noqa: BLE001  # whatever a component raises, the other cells go on
             _keep_trace(task, site)
             return ended(
-                "refused" if len(task.work) > 1 else "failed", {"name": type(error).__name__, "message": f"{error}", "stage": task.kind}
+                "refused" if len(task.keys) > 1 else "failed", {"name": type(error).__name__, "message": f"{error}", "stage": task.kind}
             )
     return ended(status, None, trainings)
 
@@ -135,25 +135,29 @@ def _fit(task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> 
     """One training, or several together; a cell whose own parts are refused leaves the training to the next that needs it."""
     from adtoolkit import stages
 
-    jobs, refused = [], None
+    found: dict[str, tuple[Run, Any, Any]] = {}
+    refused = None
     for work in task.work:
+        if work.key in found:
+            continue
         job = _run(work, task, site, folder, tell)
         try:
             prepared = job.prepared()
         except AdtoolError as error:
             refused = error
             continue
-        jobs.append((work, job, prepared.parts["estimator"], job.fit_job(prepared)))
-    if not jobs and refused is not None:
+        found[work.key] = job, prepared.parts["estimator"], job.fit_job(prepared)
+    if not found and refused is not None:
         raise refused
-    _, first, estimator, needed = jobs[0]
+    jobs = list(found.values())
+    first, estimator, needed = jobs[0]
     if len(jobs) == 1:
         entries = [stages.fit_model(first.shop, estimator, needed.train_on, needed.window)[0]]
     else:
         entries = stages.fit_models(estimator, [needed for *_, needed in jobs])
-    for (work, *_), entry in zip(jobs, entries, strict=True):
+    for key, entry in zip(found, entries, strict=True):
         place = entry.path.relative_to(first.store.root).as_posix()
-        folder.keep_fit(work.key, {"stage": place, "estimator": estimator.record.name, "seconds": entry.seconds})
+        folder.keep_fit(key, {"stage": place, "estimator": estimator.record.name, "seconds": entry.seconds})
     return sum(not entry.reused for entry in entries)
 
 

@@ -153,7 +153,7 @@ def test_trainings_may_be_done_together(cells):
     text = '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\n"data.n_signal" = [0, 50, 60]\n"estimator.steps" = [7, 8]'
     fits = [task for task in graph.build(cells(text).cells, lambda _: 4) if task.kind == "fit"]
 
-    assert sorted(len(task.work) for task in fits) == [2, 2, 4, 4]
+    assert sorted(len(task.keys) for task in fits) == [2, 2, 4, 4]
     assert all(len({work.config["estimator"]["steps"] for work in task.work}) == 1 for task in fits)
 
 
