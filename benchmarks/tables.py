@@ -124,7 +124,8 @@ def window_scan() -> Iterator[str]:
     yield f"The {data['events']:,} dijets of the package, one process, one thread. SIGMA is trained once, the masked model once per window,"
     yield "one after another or as one stack of parameters. Steps were timed and totals are scaled to the default number of steps,"
     yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
-    yield "network leaves idle, such as a GPU; none was measured.\n"
+    yield "network leaves idle, such as a GPU; none was measured. On a CPU, trainings are stacked by default only where the steps are"
+    yield "small: there it pays.\n"
     yield "| CPU minutes | training | templates | scan |"
     yield "|---|---|---|---|"
     for name, row in data["scan"].items():
