@@ -298,7 +298,15 @@ def digest_of(config: RunConfig, registry: Registry) -> str:
     named = [(kind, str(getattr(config, kind).name)) for kind in KINDS]
     records = [registry.get(kind, name).component for kind, name in named]
     records += [registry.get("metric", name).component for name in config.metrics.names]
-    return key_of({"config": config.digest, "parts": [[r.kind, r.name, r.target, r.cache_version] for r in records]})
+    parts = [[r.kind, r.name, r.target, r.cache_version] for r in records]
+    return key_of({"config": config.digest, "parts": parts, **pipeline()})
+
+
+def pipeline() -> dict[str, int]:
+    """The version of the runner's own arithmetic, for keys; nothing until it is first raised, so that older benches stay valid."""
+    from adtoolkit.stages import PIPELINE_VERSION
+
+    return {"pipeline": PIPELINE_VERSION} if PIPELINE_VERSION > 1 else {}
 
 
 def _shown(value: Any) -> str:

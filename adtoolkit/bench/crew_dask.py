@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import Future
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,7 @@ class DaskCrew(Crew):
         except ImportError as error:
             raise MissingExtraError("--executor dask", "dask") from error
         _ask(address)
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a scheduler that is lost is told of by the driver
         try:
             self.client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ class Estimate:
         return f"about {duration(self.seconds)} on one process for {self.known} trainings and cells{rest}"
 
 
-def estimate(session: Session, todo: Sequence[str] = ("fit", "cell")) -> Estimate:
+def estimate(session: Session) -> Estimate:
     """Time left, from finished trainings of the same estimator and finished cells of the same estimator and scorer."""
     fits: dict[str, list[float]] = {}
     for path in (session.folder.path / "fits").glob("*.json"):
@@ -48,7 +47,7 @@ def estimate(session: Session, todo: Sequence[str] = ("fit", "cell")) -> Estimat
             cells.setdefault((cell.config.estimator.name, cell.config.scorer.name), []).append(seconds)
     total, known, unknown = 0.0, 0, 0
     for task in session.tasks():
-        if task.kind not in todo:
+        if task.kind == "template":
             continue
         for key in task.keys:
             if task.kind == "fit":

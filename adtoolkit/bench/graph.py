@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from adtoolkit.bench.cells import Cell
+from adtoolkit.bench.cells import Cell, pipeline
 from adtoolkit.capabilities import DATA_CAPS, Cap
 from adtoolkit.mix import Plan
 from adtoolkit.plugin import Region
@@ -78,7 +78,8 @@ def fit_key(cell: Cell) -> str | None:
         return None
     window = plan.region is Region.SIDEBAND and config.window
     return key_of(
-        {
+        pipeline()
+        | {
             "data": data_key(cell),
             "estimator": cell.tables["estimator"],
             "version": plan.estimator.cache_version,
