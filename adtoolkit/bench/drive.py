@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: How often a task may be under way while a worker dies, before it is taken for the cause.
 TRIES: Final = 3
-_ORDER: Final = {"fit": 0, "template": 1, "cell": 2}
+#: What can be finished comes first, so that a bench that is stopped leaves results and not trainings alone.
+_ORDER: Final = {"cell": 0, "template": 1, "fit": 2}
 
 
 class Driver:
