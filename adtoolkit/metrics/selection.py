@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from adtoolkit.metrics.curves import Ranking
 from adtoolkit.scored import Scored
 from adtoolkit.types import Mask, Sample
+
+#: Test background below this share of the data's own leaves the judgement to the latter: a left-over of some events is no test sample.
+_ENOUGH: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,14 @@ def judge(scored: Scored) -> Judged | None:
     """Signal and background of the window, or None where truth knows none.
 
     Background is the test background if there is some: scored by the mean over the folds, or fold by fold if a fold trained on the event.
-    Else it is the data in the window that truth calls background, each event scored by the fold that did not train on it, with a threshold
-    per fold. Signal is the test signal; only if there is none, the injected signal.
+    Else, or if there is less than a tenth of the other, it is the data in the window that truth calls background, each event scored by
+    the fold that did not train on it, with a threshold per fold. Signal is the test signal; only if there is none, the injected signal.
     """
     test, data = scored.inside(scored.test), scored.inside(scored.events)
     test_b, test_s = test & truth_is(scored.test, 0), test & truth_is(scored.test, 1)
     data_b, data_s = data & truth_is(scored.events, 0), data & truth_is(scored.events, 1)
+    if test_b.sum() < _ENOUGH * data_b.sum():
+        test_b = np.zeros_like(test_b)
     by_fold = scored.test_score.astype(np.float64)
     averaged = test_b.any() and test_s.any() and not np.isnan(by_fold[test_b | test_s]).any()
     if averaged:

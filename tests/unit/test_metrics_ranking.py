@@ -79,6 +79,12 @@ def test_without_test_background_the_cross_fitted_window_serves():
     assert numbers["auc-lo"] < numbers["auc"] < numbers["auc-hi"]
 
 
+@pytest.mark.parametrize(("n_test", "judged_by"), [(300, "cross-fitted background of the window"), (330, "test background")])
+def test_a_left_over_of_test_background_does_not_replace_that_of_the_data(n_test, judged_by):
+    scored = make(n_test_b=n_test)  # about 3,200 background events of the data lie in the window
+    assert judge(scored).background == judged_by
+
+
 def test_test_background_is_preferred_and_scored_by_the_mean_of_the_folds():
     scored = make(n_test_b=5000)
     scored = replace(scored, test_score=scored.test_score + np.random.default_rng(0).normal(0, 1, scored.test_score.shape))
