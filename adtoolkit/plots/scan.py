@@ -38,9 +38,8 @@ def draw_scan(scored: Scored) -> Figure | None:
         share = float((truth[inside] == 1).mean())
         ax.axvline(share, color=RED, linestyle="--", linewidth=1.2, label=f"true signal fraction {share:.4f}")
     ax.axhline(0, color=GREY, linewidth=0.8)
-    tops = [float(whole.max()), *(2 * float(points[:, 1].max()) for points in curves)]
-    top = max(*tops, 4.0) if len(tops) > 1 else max(tops[0], 4.0)
-    ax.set(xlim=(0, w[-1]), ylim=(-0.6 * top, 1.6 * top))
+    top = max([4.0, float(whole.max()), *(2 * float(points[:, 1].max()) for points in curves)])
+    ax.set(xlim=(0, w[-1]), ylim=(-max(0.15 * top, 4.0), 1.6 * top))  # far below zero is of no interest, above is the legend
     tidy(ax, "signal fraction $w$", r"2 ln [L($w$) / L(0)]", "for an exact background density")
     legend(ax, loc="upper left" if found.w > w[-1] / 2 else "upper right")
     if scans:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from adtoolkit.metrics.selection import truth_is
-from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, legend, mass_label, tidy
+from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, mass_label, tidy
 from adtoolkit.scored import Scored
 
 COLUMNS = 3
@@ -54,7 +54,6 @@ def draw_signal(scored: Scored) -> Figure | None:
                     ax.stairs(height, edges, color=colour, fill=True, alpha=0.2)
         ax.set_ylim(bottom=0)
         tidy(ax, name, "density" if i % columns == 0 else "")
-        if i == 0:
-            legend(ax, loc="best")
+    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     fig.suptitle(f"signal learnt in the window ({len(scored.signal):,} draws of all folds)", fontsize="medium")
     return fig

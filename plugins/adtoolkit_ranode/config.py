@@ -17,11 +17,13 @@ class RAnodeConfig(ComponentConfig):
 
     Attributes:
         mode: What is known of the signal fraction w while the signal density is trained. ``fixed``: it is ``w``. ``learned``: it starts at
-            ``w`` and, after ``hold`` epochs, follows the mean responsibility of the member's validation events. ``scan``: every w of
+            ``w`` and, once it is annealed, follows the mean responsibility of the member's validation events. ``scan``: every w of
             ``grid`` is trained, and the one of highest held-out likelihood is taken.
         w: Signal fraction (or its first value).
         grid: Signal fractions of the scan.
-        hold: Epochs before w moves (learned).
+        start: Signal fraction that the training begins with, whatever the mode; smaller than ``w`` it does nothing.
+        anneal: Share of the epochs in which the signal fraction goes from ``start`` to its own; 0 begins with its own. Without it many
+            members never find a weak signal, see docs/explanation/r-anode.md.
         members: Flows, each with a train/validation split of its own, averaged in probability.
         validation: Share of the events that a member keeps for validation; the shares of successive members cover all events.
         best_epochs: Epochs of lowest validation loss that are averaged, in probability, per member.
@@ -49,10 +51,10 @@ class RAnodeConfig(ComponentConfig):
         "paper": {
             "mode": "learned",
             "w": 0.005,  # it draws the start from 0.001 to 0.01
-            "hold": 1,
             "members": 20,
             "validation": 0.2,
             "best_epochs": 10,
+            "anneal": 0.0,
             "guard": 0.0,
             "flow": "autoregressive",
             "layers": 6,
@@ -71,13 +73,14 @@ class RAnodeConfig(ComponentConfig):
         },
     }
 
-    mode: Literal["fixed", "learned", "scan"] = "fixed"
+    mode: Literal["fixed", "learned", "scan"] = "learned"
     w: Fraction = 0.01
     grid: tuple[Fraction, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
-    hold: PositiveInt = 5
+    start: Fraction = 0.3
+    anneal: float = Field(0.5, ge=0.0, lt=1.0)
     members: PositiveInt = 5
     validation: float = Field(0.2, gt=0.0, le=0.5)
-    best_epochs: PositiveInt = 5
+    best_epochs: PositiveInt = 8
     guard: float = Field(0.01, ge=0.0, le=0.5)
     flow: Literal["coupling", "autoregressive"] = "coupling"
     layers: PositiveInt = 4
@@ -86,7 +89,7 @@ class RAnodeConfig(ComponentConfig):
     bins: int = Field(8, ge=2)
     bound: PositiveFloat = 8.0
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    epochs: PositiveInt = 15
+    epochs: PositiveInt = 24
     batch: PositiveInt = 256
     lr: PositiveFloat = 1e-3
     schedule: Literal["one-cycle", "constant"] = "one-cycle"

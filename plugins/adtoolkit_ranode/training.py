@@ -131,13 +131,24 @@ class _Loop:
         rise = 0.1 * total
         return (step + 1) / (rise + 1) if step < rise else 0.5 * (1 + math.cos(math.pi * (step - rise) / (total - rise)))
 
+    def _annealed(self, logit: Tensor) -> Tensor:
+        """Logits of the fractions that an epoch trains with: on the way from ``start`` to their own, evenly in log w.
+
+        With R = 1 everywhere the residual density grows by (1 + excess) per step of expectation and maximisation, whatever
+        w: too slowly to be found where the excess is small. A large w pulls the excess out at once, as (p_data - (1-w) p_bg) / w,
+        and each smaller one starts from there.
+        """
+        own = logit.sigmoid()
+        reached = min(self.epoch / (self.config.anneal * self.config.epochs), 1.0) if self.config.anneal else 1.0
+        return (own * (self.config.start / own).clamp_min(1.0) ** (1 - reached)).logit()
+
     def _train_epoch(self) -> Tensor:
         """One pass of each active member over its events, in an order that depends on its seed and the epoch alone."""
         seeds = [self.members[i].seed for i in self.active.tolist()]
         generators = [generator(seed_of(seed, self.epoch) >> 1) for seed in seeds]
         order = torch.stack([torch.randperm(self.train.shape[1], generator=g) for g in generators]).to(self.train.device)
         index = self.train[self.active].gather(1, order)
-        logit, total = self.logit[self.active, None], torch.zeros((), device=index.device)
+        logit, total = self._annealed(self.logit[self.active, None]), torch.zeros((), device=index.device)
         for step in range(self.steps):
             chosen = index[:, step * self.batch : (step + 1) * self.batch]
             rows = self.optimiser.rows.detach().requires_grad_()
@@ -165,7 +176,7 @@ class _Loop:
         improved = loss < self.lowest[active]
         self.lowest[active] = torch.where(improved, loss, self.lowest[active])
         self.bad[active] = torch.where(improved, 0, self.bad[active] + 1)
-        if self.config.mode == "learned" and self.epoch + 1 >= self.config.hold:
+        if self.config.mode == "learned" and self.epoch + 1 >= self.config.anneal * self.config.epochs:
             share = (responsibility(signal, background, logit) * weight).sum(1) / weight.sum(1).clamp_min(1e-12)
             self.logit[active] = torch.where(share.isfinite(), share, logit[:, 0].sigmoid()).clamp(*_RANGE).logit()
         if self.config.patience:

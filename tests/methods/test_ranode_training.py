@@ -18,7 +18,7 @@ from adtoolkit_ranode.mixture import Box, log_mixture, responsibility
 from adtoolkit_ranode.training import Events, Member, train
 
 KINDS = ["coupling", "autoregressive"]
-OPTIONS = {"layers": 2, "hidden": 16, "batch": 64, "epochs": 4, "best_epochs": 2}
+OPTIONS = {"layers": 2, "hidden": 16, "batch": 64, "epochs": 4, "best_epochs": 2, "mode": "fixed", "anneal": 0.5}
 
 
 def flow(kind="coupling", dimensions=3, dropout=0.0):
@@ -123,7 +123,7 @@ def test_both_densities_tiny_still_pull_the_signal():
 
 @pytest.mark.parametrize(("kind", "dropout"), [("coupling", 0.0), ("autoregressive", 0.0), ("coupling", 0.2)])
 def test_members_of_a_stack_are_trained_as_if_they_were_alone(kind, dropout, tmp_path):
-    config = RAnodeConfig(**OPTIONS, mode="learned", hold=2, clip=0.05)
+    config = RAnodeConfig(**OPTIONS | {"mode": "learned"}, clip=0.05)
     chosen = members(600, 4)
 
     together = run(chosen, config, tmp_path, kind=kind, dropout=dropout)
@@ -187,12 +187,22 @@ def test_a_fixed_signal_fraction_is_neither_decayed_nor_moved(tmp_path):
     np.testing.assert_allclose(trained.w, 0.005, rtol=1e-4)
 
 
+def test_the_signal_fraction_is_annealed_evenly_in_its_logarithm(tmp_path):
+    config = RAnodeConfig(**OPTIONS | {"epochs": 10}, start=0.5)
+    loop = training._Loop(flow(), events(), members(600, 2, w=0.005), config, RunContext(workdir=Path(tmp_path)))
+    seen = []
+    for loop.epoch in range(10):
+        seen.append(float(loop._annealed(loop.logit).sigmoid()[0]))
+
+    np.testing.assert_allclose(seen, [0.5 * 0.01 ** min(e / 5, 1) for e in range(10)], rtol=1e-4)
+
+
 def test_a_learned_signal_fraction_is_not_decayed_but_follows_held_out_events(tmp_path):
     """Without a signal it falls, whatever the weight decay; a decaying logit would rise to one half."""
     rng = np.random.default_rng(1)
     z = torch.as_tensor(rng.normal(size=(3, 600)), dtype=torch.float32)
     data = Events(z, -0.5 * (z.square() + np.log(2 * np.pi)).sum(0), torch.ones(600))
-    config = RAnodeConfig(**OPTIONS | {"epochs": 12}, mode="learned", hold=2, weight_decay=0.9)
+    config = RAnodeConfig(**OPTIONS | {"epochs": 12, "mode": "learned"}, weight_decay=0.9)
 
     trained = run(members(600, 2, w=0.05), config, tmp_path, data)
 
