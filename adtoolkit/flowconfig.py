@@ -42,7 +42,8 @@ class FlowConfig(ComponentConfig):
     blocks: int = Field(3, ge=1, description="layers that transform")
     hidden: int = Field(64, ge=1, description="width of their networks")
     bins: int = Field(8, ge=2, le=100, description="bins of the splines")
-    bound: float = Field(5.0, gt=0, description="the splines act on features between -bound and bound, in standard deviations")
+    bound: float = Field(6.0, gt=0, description="the splines act between -bound and bound, after the compression")
+    knee: float = Field(2.0, gt=0, description="before splines, features further out than this are compressed: knee asinh(x / knee)")
     raw_mass: bool = Field(False, description="give m to the network in its own unit; else standardised")
     steps: int = Field(4000, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
     epochs: int = Field(0, ge=0, description="passes over the events, instead of steps")
@@ -59,7 +60,7 @@ class FlowConfig(ComponentConfig):
 
     def shape(self) -> dict[str, Any]:
         """What of it makes an `adtoolkit.nn.flows.FlowShape`, besides the numbers of features and conditions."""
-        return {"kind": self.flow, "blocks": self.blocks, "hidden": self.hidden, "bins": self.bins, "bound": self.bound}
+        return {"kind": self.flow, "blocks": self.blocks, "hidden": self.hidden, "bins": self.bins, "bound": self.bound, "knee": self.knee}
 
     def training(self) -> dict[str, Any]:
         """What of it makes an `adtoolkit.nn.plan.TrainingPlan`."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from adtoolkit.errors import ConfigError
 from adtoolkit.nn.flows_affine import AffineAutoregressive, FlowBatchNorm, refresh_statistics
 from adtoolkit.nn.flows_nets import MaskedNet, PlainNet
-from adtoolkit.nn.flows_spline import SplineAutoregressive, SplineCoupling
+from adtoolkit.nn.flows_spline import Compress, SplineAutoregressive, SplineCoupling
 from adtoolkit.nn.tools import isolated_rng
 
 __all__ = ["ConditionalFlow", "FlowShape", "Kind", "flow_loss", "make_flow"]
@@ -36,6 +36,7 @@ class FlowShape:
         hidden: Width of their networks.
         bins: Of the splines.
         bound: The splines act between -bound and bound.
+        knee: Before splines, features further out than this are compressed logarithmically, see `Compress`.
 
     Raises:
         ConfigError: if the splines would have too many bins for their least width, or a number is not positive.
@@ -52,10 +53,15 @@ class FlowShape:
     blocks: int = 15
     hidden: int = 128
     bins: int = 8
-    bound: float = 5.0
+    bound: float = 6.0
+    knee: float = 2.0
 
     def __post_init__(self) -> None:
-        if min(self.features, self.conditions, self.blocks, self.hidden) < 1 or self.bound <= 0 or not 2 <= self.bins <= 100:
+        if (
+            min(self.features, self.conditions, self.blocks, self.hidden) < 1
+            or min(self.bound, self.knee) <= 0
+            or not 2 <= self.bins <= 100
+        ):
             raise ConfigError(f"There is no flow with {self}.", "Use positive numbers, and 2 to 100 bins.")
 
 
@@ -110,7 +116,7 @@ class ConditionalFlow(nn.Module):
 def _layers(shape: FlowShape) -> list[nn.Module]:
     """Transforms in the order of the density direction."""
     d, c = shape.features, shape.conditions
-    found: list[nn.Module] = []
+    found: list[nn.Module] = [] if shape.kind == "maf" else [Compress(shape.knee)]
     for i in range(shape.blocks):
         if shape.kind == "maf":
             found += [AffineAutoregressive(d, c, shape.hidden), FlowBatchNorm(d), ReversePermutation(d)]

@@ -157,6 +157,16 @@ def test_splines_start_as_the_identity():
     assert torch.allclose(log_slope, torch.zeros(101), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["rqs-autoregressive", "rqs-coupling"])
+def test_an_outlier_costs_its_logarithm_not_its_square(kind):
+    """At 14 standard deviations the normal base alone would give -99; and what is compressed comes back."""
+    flow = make_flow(FlowShape(kind=kind, features=1), 0).double()
+    x, cond = torch.tensor([[14.0], [-14.0], [0.1], [1e4]], dtype=torch.float64), torch.zeros(4, 1, dtype=torch.float64)
+
+    assert (flow(x, cond)[:2] > -20).all()
+    assert torch.allclose(flow.to_data(flow.to_noise(x, cond), cond), x, rtol=1e-9)
+
+
 @pytest.mark.parametrize("value", [5.0, -5.0, 1e30, -1e30, 5.0 - 1e-6])
 def test_gradients_of_splines_are_finite_at_the_edges_and_far_outside(value):
     """Tails are chosen by a double where, so that nothing of the box reaches their gradient."""
