@@ -201,6 +201,9 @@ class Scorer(_Configured[C]):
     #: False for scorers that learn nothing from the data: they are fitted once and need no folds.
     trains: ClassVar[bool] = True
 
+    #: False for scorers whose scores mean nothing outside the window: events there are left without one (NaN).
+    outside: ClassVar[bool] = True
+
     @abstractmethod
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> FittedScorer:
         """Train and return a new fitted scorer; ``background`` is None only for scorers that need no model capability."""

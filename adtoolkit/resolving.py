@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from adtoolkit.capabilities import DATA_CAPS
+from adtoolkit.capabilities import DATA_CAPS, Cap, Caps
 from adtoolkit.config import ComponentConfig
 from adtoolkit.errors import ConfigError, MixError, UnknownNameError
 from adtoolkit.loading import RESERVED
@@ -34,6 +34,8 @@ from adtoolkit.types import Window
 DEFAULT_DATA: Final = "dijets"
 DEFAULT_ESTIMATOR: Final = "sigma"
 DEFAULT_METRICS: Final = ("auc", "sic", "max-sic", "rejection", "closure", "sculpting", "excess")
+#: Usual too where the scores are log ratios of signal and background.
+METRICS_OF_RATIOS: Final = ("likelihood-ratio",)
 
 log = logging.getLogger(__name__)
 
@@ -101,14 +103,15 @@ class _Layers:
         data = self.section("data", DEFAULT_DATA, DataSection)
         estimator = self.section("estimator", self.usual_estimator(), Section)
         record = self.registry.get("estimator", estimator.name).component
+        scorer = self.section("scorer", record.default_scorer, ScorerSection)
         config = RunConfig(
             seed=self.top.seed,
             data=data,
             window=self.window(data.options),
             estimator=estimator,
             interpolator=self.section("interpolator", record.default_interpolator, Section),
-            scorer=self.section("scorer", record.default_scorer, ScorerSection),
-            metrics=self.metrics(),
+            scorer=scorer,
+            metrics=self.metrics(self.registry.get("scorer", scorer.name).component.provides),
             mass=self.table("mass", MassConfig),
             template=self.table("template", TemplateTable),
             run=self.table("run", RunTable),
@@ -159,8 +162,8 @@ class _Layers:
         repeated = preset_values(options, str(file["preset"]))
         return {key: value for key, value in file.items() if key not in repeated or value != repeated[key]}
 
-    def metrics(self) -> MetricsSection:
-        """Names, and a table of options for each; flags write ``metrics.NAME.option``."""
+    def metrics(self, scores: Caps) -> MetricsSection:
+        """Names, and a table of options for each; flags write ``metrics.NAME.option``. What the scores are decides on the usual ones."""
         file, flags = dict(self.file.get("metrics", {})), dict(self.flags.get("metrics", {}))
         tables: dict[str, dict[str, dict[str, Any]]] = {"file": {}, "flags": {}}
         for layer, table in (("file", file), ("flags", flags)):
@@ -171,7 +174,8 @@ class _Layers:
                 if not dot and not isinstance(value, Mapping):
                     raise ConfigError(f"metrics.{metric} must be a table of options.", f"Write metrics.{metric}.OPTION = value")
                 tables[layer].setdefault(metric, {}).update({option: value} if dot else value)
-        listed = {"names": DEFAULT_METRICS, **{key: table["names"] for table in (file, flags) for key in ("names",) if key in table}}
+        usual = (*DEFAULT_METRICS, *(METRICS_OF_RATIOS if Cap.LOG_RATIO in scores else ()))
+        listed = {"names": usual, **{key: table["names"] for table in (file, flags) for key in ("names",) if key in table}}
         names = tuple(dict.fromkeys(fill(MetricsSection, "metrics", {**listed, "values": {}}, "metrics key").names))
         values, presets = {}, set[str]()
         for name in names:

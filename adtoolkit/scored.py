@@ -20,7 +20,7 @@ class Scored:
 
     Attributes:
         events: [N] data, window and sidebands, with truth where it is known.
-        score: [N] held-out scores.
+        score: [N] held-out scores; NaN outside the window where a scorer has none there.
         fold: [N] which fold scored the event.
         test: [T] truth-labelled test events; may be empty.
         test_score: [T, K] score of each fold's model.

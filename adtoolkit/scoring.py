@@ -88,15 +88,23 @@ def score_fold(
         "device": context.device,
     }
 
+    if not scorer.instance.outside:
+        key["outside"] = False
+
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         bg = background
         if bg is not None and bg.drawn is not None and not single:
             bg = replace(bg, drawn=bg.drawn[pool.template_fold != k])
         fitted = scorer.instance.fit(pool.training(k, scorer.record, single), bg, replace(context, workdir=work))
-        held = {"events": pool.events[pool.fold == k], "test": pool.test, "template": pool.events[:0]}
+        own = pool.events[pool.fold == k]
+        meant = np.ones(len(own), bool) if scorer.instance.outside or pool.window is None else pool.window.contains(own.m)
+        held = {"events": own[meant], "test": pool.test, "template": pool.events[:0]}
         if pool.template is not None:
             held["template"] = pool.template[pool.template_fold == k]
         scores = {name: _checked(fitted.score(sample.blind()), len(sample), scorer.record.name) for name, sample in held.items()}
+        everywhere = np.full(len(own), np.nan, np.float32)
+        everywhere[meant] = scores["events"]
+        scores["events"] = everywhere
         if truth and not single:
             scores["test"] = np.where(pool.test_fold == k, scores["test"], np.nan).astype(np.float32)
         write_arrays(folder / "scores.h5", scores)

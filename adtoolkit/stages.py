@@ -49,10 +49,15 @@ class Part:
 
     @property
     def source(self) -> str:
-        """sha256 of the files beside the component's; a change without a new ``cache_version`` is pointed out."""
+        """sha256 of the files beside the component's, and of the core's networks where they use them.
+
+        A change without a new ``cache_version`` is pointed out.
+        """
         module = importlib.import_module(self.record.target.partition(":")[0])
-        files = sorted(Path(str(module.__file__)).parent.glob("*.py"))
-        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+        code = [file.read_bytes() for file in sorted(Path(str(module.__file__)).parent.glob("*.py"))]
+        if any(b"adtoolkit.nn" in text for text in code):
+            code += [file.read_bytes() for file in sorted((Path(__file__).parent / "nn").glob("*.py"))]
+        return hashlib.sha256(b"".join(code)).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from adtoolkit.errors import DataError
 from adtoolkit.interpolators.config import AnchorConfig
-from adtoolkit.types import Sample, Window
+from adtoolkit.types import Array, Mask, Sample, Window
 
 
 @runtime_checkable
@@ -38,6 +41,21 @@ class Anchors:
     def share(self, m: Any) -> Any:
         """xi(m) = (hi - m) / (hi - lo): the lower anchor's share, 1 at ``lo`` and 0 at ``hi``; arrays and tensors alike."""
         return (self.hi - m) / (self.hi - self.lo)
+
+    def split(self, m: Array, between: Callable[[Mask], Array], beyond: Callable[[Mask], Array]) -> Array:
+        """[N] masses -> [N, ...]: one answer for events between the anchors, another for those beyond, each asked only if there are any.
+
+        Beyond the anchors lie events of the sidebands, where a model needs no interpolation, and where one would be an extrapolation.
+        """
+        inside = np.asarray((m >= self.lo) & (m <= self.hi))
+        if inside.all():
+            return between(inside)
+        if not inside.any():
+            return beyond(inside | True)
+        first, second = between(inside), beyond(~inside)
+        out = np.empty((len(m), *first.shape[1:]), first.dtype)
+        out[inside], out[~inside] = first, second
+        return out
 
     def weights(self, m: Any) -> Any:
         """Tensor [N] -> [N, 2]: the shares of both anchors."""

@@ -30,13 +30,16 @@ class Displacement(Interpolator[DisplacementConfig]):
 
 
 class Displaced:
-    """The background between the anchors; it has draws but no density."""
+    """The background between the anchors, beyond them the model itself; it has draws but no density."""
 
     def __init__(self, model: CanSample, anchors: Anchors) -> None:
         self.model, self.anchors = model, anchors
 
     def sample(self, cond: Array, rng: np.random.Generator) -> Array:
         """[N, 1+C] -> [N, D]."""
+        return self.anchors.split(cond[:, 0], lambda rows: self._between(cond[rows], rng), lambda rows: self.model.sample(cond[rows], rng))
+
+    def _between(self, cond: Array, rng: np.random.Generator) -> Array:
         below = self.model.sample(_moved(cond, self.anchors.lo), deepcopy(rng))
         above = self.model.sample(_moved(cond, self.anchors.hi), rng)
         xi = self.anchors.share(cond[:, :1]).astype(np.float32)

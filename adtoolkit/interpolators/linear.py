@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,8 +13,9 @@ from adtoolkit.interfaces import CanSample, Context, HasField, Interpolator, Mod
 from adtoolkit.interpolators.anchors import Anchors, anchors_of, check_anchors
 from adtoolkit.interpolators.config import LinearConfig
 from adtoolkit.nn import torch_device
+from adtoolkit.nn.cfm import Velocity
 from adtoolkit.nn.integration import Integration
-from adtoolkit.types import Array, Sample, Window
+from adtoolkit.types import Array, Mask, Sample, Window
 
 
 class Linear(Interpolator[LinearConfig]):
@@ -39,7 +42,7 @@ class Linear(Interpolator[LinearConfig]):
 
 
 class BlendedField:
-    """The background between the anchors; draws and densities by integrating the blended field.
+    """The background between the anchors, by integrating the blended field; beyond them the model's own.
 
     Args:
         model: The field at the anchors.
@@ -62,8 +65,16 @@ class BlendedField:
     def sample(self, cond: Array, rng: np.random.Generator) -> Array:
         """[N, 1+C] -> [N, D]."""
         features = self._sampler.sample(cond[:0], np.random.default_rng(0)).shape[1]  # a field alone does not say its D
-        return self.integration.draw(self.velocity, features, cond, rng, self.device)
+
+        def draw(field: Velocity, rows: Mask) -> Array:
+            return self.integration.draw(field, features, cond[rows], rng, self.device)
+
+        return self.anchors.split(cond[:, 0], partial(draw, self.velocity), partial(draw, self.model.field))
 
     def log_prob(self, x: Array, cond: Array) -> Array:
         """[N, D], [N, 1+C] -> [N]."""
-        return self.integration.density(self.velocity, x, cond, self.device)
+
+        def density(field: Velocity, rows: Mask) -> Array:
+            return self.integration.density(field, x[rows], cond[rows], self.device)
+
+        return self.anchors.split(cond[:, 0], partial(density, self.velocity), partial(density, self.model.field))

@@ -44,6 +44,14 @@ def log_likelihood(log_r: NDArray[np.floating], w: float, weight: NDArray[np.flo
     return float(terms.sum() if weight is None else (terms * weight).sum())
 
 
+def weights_in(scored: Scored) -> Floats | None:
+    """[N] weights of the data in the window, of mean 1; None where all are equal, so that a common factor decides nothing."""
+    if scored.events.weight is None:
+        return None
+    weight = scored.events.weight[scored.inside(scored.events)].astype(np.float64)
+    return None if np.all(weight == weight[:1]) else weight / weight.mean()
+
+
 def profile(log_r: NDArray[np.floating], weight: NDArray[np.floating] | None = None) -> Profile:
     """Maximise `log_likelihood`, which is concave in w. No events: w may be anything, and is 0.
 
@@ -109,9 +117,7 @@ class LikelihoodRatio(Metric[LikelihoodRatioConfig]):
 
     def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
         inside = scored.inside(scored.events)
-        log_r, fold, weight = scored.score[inside], scored.fold[inside], scored.events.weight
-        weight = None if weight is None else weight[inside]
-        weighted = weight is not None and bool(np.any(weight != weight[:1]))
+        log_r, fold, weight = scored.score[inside], scored.fold[inside], weights_in(scored)
         found = profile(log_r, weight)
         out: dict[str, Any] = {"signal-fraction": found.w, "signal-fraction-lo": found.lo, "signal-fraction-hi": found.hi}
         if cut := int((np.abs(log_r) >= LARGEST).sum()):
@@ -119,7 +125,7 @@ class LikelihoodRatio(Metric[LikelihoodRatioConfig]):
         if scored.folds < 2:
             ctx.note("likelihood-ratio: no q0, since a model was judged by the events that it was trained on; use at least two folds.")
             return out
-        if weighted:
+        if weight is not None:
             ctx.note("likelihood-ratio: no q0, since the events have weights and a weighted sum of logs is no likelihood.")
             return out
         suffix = "@exact-background"

@@ -42,7 +42,9 @@ def weighted(
 
 
 class Sculpting(Metric[SculptingConfig]):
-    """chi2 per degree of freedom of a flat efficiency against m, in bins of equal population over the whole range of m.
+    """chi2 per degree of freedom of a flat efficiency against m, in bins of equal population over all masses that are scored.
+
+    For scorers that score the window alone that is the window, and the names begin with ``sculpting-window``.
 
     Thresholds are set per fold, at background efficiency ``at`` in the window. With truth at hand only background counts, so that a
     signal peak is no sculpting. ``sculpting-p`` is the share of random selections of the same size with at least this chi2. Weights
@@ -71,12 +73,13 @@ class Sculpting(Metric[SculptingConfig]):
         if not known:
             ctx.note("sculpting: truth is not known, so that a signal peak would count as sculpting.")
         index = np.searchsorted(edges[1:-1], m, "right")
+        name = "sculpting" if np.isfinite(scored.score[~inside]).any() or inside.all() else "sculpting-window"
         rng = ctx.rng("random selections")
         if scored.events.weight is not None:
             value, trials = weighted(index, selected, scored.events.weight[counted].astype(np.float64), self.config.trials, rng)
-            return {"sculpting-chi2": value, "sculpting-p": float(1 + (trials >= value).sum()) / (1 + len(trials))}
+            return {f"{name}-chi2": value, f"{name}-p": float(1 + (trials >= value).sum()) / (1 + len(trials))}
         everything, kept = (np.bincount(of, minlength=len(edges) - 1) for of in (index, index[selected]))
         value = float(chi2_per_degree(everything, kept))
         # counts per bin of a random selection of the same size: exact, without shuffling all events for each
         trials = chi2_per_degree(everything, rng.multivariate_hypergeometric(everything, int(kept.sum()), self.config.trials))
-        return {"sculpting-chi2": value, "sculpting-p": float(1 + (trials >= value).sum()) / (1 + len(trials))}
+        return {f"{name}-chi2": value, f"{name}-p": float(1 + (trials >= value).sum()) / (1 + len(trials))}

@@ -37,11 +37,12 @@ def draw_mass(scored: Scored) -> Figure | None:
     if scored.window is not None:
         ax.axvspan(scored.window.lo, scored.window.hi, color=GREY, alpha=0.18, linewidth=0, label="window")
     everything = np.histogram(m, edges)[0]
+    scored_there = np.histogram(m[np.isfinite(scored.score)], edges)[0]
     ax.stairs(everything, edges, color=BLACK, linewidth=1.3, label=f"all data ({len(m):,})")
     for eps, colour in CUTS:
         cut = cut_at(scored, eps)
         count = np.histogram(m[cut.passed], edges)[0]
-        ax.stairs(eps * everything, edges, color=colour, linewidth=1.0, linestyle="--")
+        ax.stairs(eps * scored_there, edges, color=colour, linewidth=1.0, linestyle="--")
         where = "in the window: " if scored.window is not None else ""
         against = (
             f"{cut.expected:,.0f} ± {cut.error:,.0f} (stat.) expected, {cut.observed:,} observed"
@@ -69,6 +70,6 @@ def draw_mass(scored: Scored) -> Figure | None:
             label="true signal in the data",
         )
     ax.set(yscale="log", xlim=(edges[0], edges[-1]), ylim=(0.5, 30 * max(float(everything.max()), 1.0)))
-    tidy(ax, mass_label(scored), "events / bin", "dashed: efficiency times all data")
+    tidy(ax, mass_label(scored), "events / bin", "dashed: efficiency times scored data")
     legend(ax, loc="upper right")
     return fig

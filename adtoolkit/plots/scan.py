@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from adtoolkit.metrics.likelihood_ratio import log_likelihood, profile
+from adtoolkit.metrics.likelihood_ratio import log_likelihood, profile, weights_in
 from adtoolkit.plots.style import BLACK, BLUE, GREY, ORANGE, RED, figure, legend, tidy
 from adtoolkit.scored import Scored
 
@@ -17,8 +17,7 @@ def draw_scan(scored: Scored) -> Figure | None:
     if not scored.log_ratio:
         return None
     inside = scored.inside(scored.events)
-    log_r, weight = scored.score[inside], scored.events.weight
-    weight = None if weight is None else weight[inside]
+    log_r, weight = scored.score[inside], weights_in(scored)
     if not len(log_r):
         return None
     found = profile(log_r, weight)
@@ -31,7 +30,8 @@ def draw_scan(scored: Scored) -> Figure | None:
     for k, points in enumerate(curves):
         label = "each fold's training events, held out by members" if k == 0 else None
         ax.plot(points[:, 0], 2 * points[:, 1], color=BLUE, alpha=0.5, linewidth=1.0, label=label)
-    ax.plot(w, whole, color=BLACK, linewidth=1.8, label=f"all data, cross-fitted: $\\hat{{w}}$ = {found.w:.4f}, $q_0$ = {found.q0:.1f}")
+    q0 = f", $q_0$ = {found.q0:.1f}" if weight is None else " (weighted)"
+    ax.plot(w, whole, color=BLACK, linewidth=1.8, label=f"all data, cross-fitted: $\\hat{{w}}$ = {found.w:.4f}{q0}")
     ax.axvspan(found.lo, found.hi, color=ORANGE, alpha=0.3, linewidth=0, label=r"$\Delta\ln L$ = 1/2 (68 %)")
     truth = scored.events.truth
     if truth is not None:

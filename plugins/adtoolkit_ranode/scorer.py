@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -63,6 +64,8 @@ class RAnode(Scorer[RAnodeConfig]):
         | Das, Kasieczka, Shih, "Residual ANODE", arXiv:2312.11629
         | Signal fractions from likelihood scans: Das, Shih, Kasieczka, Mastandrea, arXiv:2506.00119
     """
+
+    outside: ClassVar[bool] = False  # its signal lives in the window
 
     def check(self, events: Sample, window: Window | None) -> None:
         if window is None:

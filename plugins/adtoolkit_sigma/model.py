@@ -8,12 +8,12 @@ from torch import Tensor
 
 from adtoolkit.interpolators.anchors import Anchors
 from adtoolkit.nn.cfm_model import CfmModel
-from adtoolkit.types import Array
+from adtoolkit.types import Array, Mask
 from adtoolkit_sigma.network import BlendContext
 
 
 class Blend:
-    """The background between two anchors. It never evaluates the network at a mass between them.
+    """The background between two anchors, where it never evaluates the network at a mass between them; beyond them the model itself.
 
     Args:
         model: Trained on masses that reach both anchors.
@@ -31,8 +31,16 @@ class Blend:
 
     def sample(self, cond: Array, rng: np.random.Generator) -> Array:
         """[N, 1+C] -> [N, D]."""
-        return self.model.integration.draw(self.velocity, self.model.features, cond, rng, self.model.device)
+
+        def draw(rows: Mask) -> Array:
+            return self.model.integration.draw(self.velocity, self.model.features, cond[rows], rng, self.model.device)
+
+        return self.anchors.split(cond[:, 0], draw, lambda rows: self.model.sample(cond[rows], rng))
 
     def log_prob(self, x: Array, cond: Array) -> Array:
         """[N, D], [N, 1+C] -> [N]."""
-        return self.model.integration.density(self.velocity, x, cond, self.model.device)
+
+        def density(rows: Mask) -> Array:
+            return self.model.integration.density(self.velocity, x[rows], cond[rows], self.model.device)
+
+        return self.anchors.split(cond[:, 0], density, lambda rows: self.model.log_prob(x[rows], cond[rows]))

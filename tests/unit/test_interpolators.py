@@ -83,6 +83,34 @@ def test_anchors_lie_a_quarter_window_outside_unless_told_otherwise(options, exp
     assert anchors_of(AnchorConfig(**options), WINDOW, Ranged()).masses == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("interpolator", [Linear(LinearConfig()), Displacement(DisplacementConfig())], ids=["linear", "displacement"])
+def test_beyond_the_anchors_the_model_itself_answers(interpolator):
+    """A mean that bends between the anchors: nothing is extrapolated from the blend to the sidebands."""
+
+    class Bent(MovingGaussian):
+        def sample(self, cond, rng):
+            return super().sample(cond**2, rng)
+
+        def field(self, t, x, cond):
+            return super().field(t, x, cond**2)
+
+    m = np.array([2.2, 3.19, 3.25, 3.5, 3.79, 3.81, 4.8], "f")
+    drawn = interpolator.bind(Bent(), WINDOW, RunContext()).sample(np.repeat(m, 4000)[:, None], np.random.default_rng(0))
+    mean = drawn[:, 0].reshape(len(m), -1).mean(1)
+    chord = 2 * (3.2**2 + (3.8**2 - 3.2**2) / 0.6 * (m - 3.2))
+    expected = np.where((m > 3.2) & (m < 3.8), chord, 2 * m**2)
+    np.testing.assert_allclose(mean, expected, atol=4 * 0.5 / 4000**0.5 + 1e-3)
+
+
+def test_the_density_of_linear_beyond_the_anchors_is_the_models_own():
+    x = np.random.default_rng(1).normal(8.0, 1, (50, 2)).astype("f")
+    cond = np.linspace(3.9, 4.1, 50, dtype="f")[:, None]
+    bound = Linear(LinearConfig()).bind(MovingGaussian(), WINDOW, RunContext())
+    z = (x - 2 * cond) / np.array([0.5, 1.0])
+    exact = -0.5 * (z**2).sum(1) - math.log(2 * math.pi * 0.5)
+    np.testing.assert_allclose(bound.log_prob(x, cond), exact, atol=0.02)
+
+
 @pytest.mark.parametrize(
     ("options", "window", "match"),
     [

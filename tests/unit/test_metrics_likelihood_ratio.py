@@ -141,6 +141,12 @@ def test_scores_of_the_training_events_themselves_give_no_q0():
     assert any("judged by the events that it was trained on" in text for text in told)
 
 
+@pytest.mark.parametrize("common", [0.1, 10.0])
+def test_a_weight_that_all_events_share_decides_nothing(common):
+    log_r = log_ratios(5)
+    assert compute(scored(log_r, weight=np.full(len(log_r), common))) == compute(scored(log_r))
+
+
 def test_weighted_events_give_no_q0():
     told = []
 

@@ -264,6 +264,15 @@ def test_sculpting_sees_a_score_that_follows_the_mass_whatever_the_scales_of_the
     assert numbers["sculpting-p"] == pytest.approx(1 / 201)
 
 
+def test_sculpting_of_scores_in_the_window_alone_is_called_so():
+    scored = make()
+    inside = scored.inside(scored.events)
+    alone = replace(scored, score=np.where(inside, scored.score, np.nan).astype(np.float32))
+    numbers = compute(Sculpting(SculptingConfig(at=0.1)), alone)
+    assert set(numbers) == {"sculpting-window-chi2", "sculpting-window-p"}
+    assert numbers["sculpting-window-p"] > 0.02
+
+
 def test_a_signal_peak_is_no_sculpting_where_truth_is_known(heard, notes):
     scored = make(n_data=20_000, n_injected=1000)
     blind = replace(scored, events=scored.events.blind())
