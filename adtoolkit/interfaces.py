@@ -126,6 +126,10 @@ class BackgroundEstimator(_Configured[C]):
     def fit(self, train: Sample, val: Sample, ctx: Context) -> Model:
         """Train on blinded, preprocessed events and return a new model; the inputs are not changed."""
 
+    def arithmetic(self, device: str) -> str:  # noqa: ARG002 - for those that choose
+        """What of this machine changes the numbers besides the kind of device; where there is something, it is part of the model's key."""
+        return ""
+
 
 @dataclass(frozen=True)
 class FitTask:

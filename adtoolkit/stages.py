@@ -188,7 +188,9 @@ def _fit_context(shop: Workshop, estimator: Part) -> RunContext:
 
 
 def _fit_key(context: RunContext, estimator: Part, train_on: Sample, window: Window | None) -> dict[str, Any]:
+    arithmetic = estimator.instance.arithmetic(context.device)
     return {
+        **({"arithmetic": arithmetic} if arithmetic else {}),
         "pipeline": PIPELINE_VERSION,
         "events": train_on.digest,
         "window": None if window is None else [window.lo, window.hi],

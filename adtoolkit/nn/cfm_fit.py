@@ -113,6 +113,11 @@ def _check(sample: Sample, what: str) -> None:
         raise DataError(f"The {what} events have negative weights or none above zero.", "Use weights that are zero or larger.")
 
 
+def arithmetic(config: CfmConfig, device: str) -> str:
+    """Where the machine chooses, and has no bfloat16 in hardware, that it does without: such models are not those of one that has."""
+    return "" if config.precision != "auto" or has_fast_bfloat16(torch_device(device)) else "float32"
+
+
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware: CPUs with AMX, and GPUs since Ampere."""
     if device.type == "cuda":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adtoolkit.errors import DataError
 from adtoolkit.interfaces import BackgroundEstimator, Context, FitTask
-from adtoolkit.nn.cfm_fit import fit_cfm
+from adtoolkit.nn.cfm_fit import arithmetic, fit_cfm
 from adtoolkit.nn.cfm_model import CfmModel
 from adtoolkit.types import Sample, Window
 from adtoolkit_masked_cfm.config import MaskedCfmConfig
@@ -41,3 +41,6 @@ class MaskedCfm(BackgroundEstimator[MaskedCfmConfig]):
     def fit_many(self, tasks: Sequence[FitTask]) -> list[CfmModel]:
         """The windows of a scan, or several seeds, at once."""
         return fit_cfm(self.config, tasks)
+
+    def arithmetic(self, device: str) -> str:
+        return arithmetic(self.config, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adtoolkit.interfaces import BackgroundEstimator, Context, FitTask
-from adtoolkit.nn.cfm_fit import fit_cfm
+from adtoolkit.nn.cfm_fit import arithmetic, fit_cfm
 from adtoolkit.nn.cfm_model import CfmModel
 from adtoolkit.types import Sample
 from adtoolkit_sigma.config import SigmaConfig
@@ -28,3 +28,6 @@ class Sigma(BackgroundEstimator[SigmaConfig]):
     def fit_many(self, tasks: Sequence[FitTask]) -> list[CfmModel]:
         """Several seeds, or several data, at once."""
         return fit_cfm(self.config, tasks)
+
+    def arithmetic(self, device: str) -> str:
+        return arithmetic(self.config, device)

@@ -23,11 +23,14 @@ class Lines:
 
     config = NoOptions()
 
-    def __init__(self):
-        self.groups = []
+    def __init__(self, rounding=""):
+        self.groups, self.rounding = [], rounding
 
     def fit(self, train, val, ctx):
         return self._line(train, ctx)
+
+    def arithmetic(self, device):
+        return self.rounding
 
     def fit_many(self, tasks):
         self.groups.append(len(tasks))
@@ -73,6 +76,12 @@ def test_only_what_is_not_in_the_cache_is_trained(store):
     assert [entry.reused for entry in entries] == [True, True, False, False, False]
     fit_models(part(estimator), jobs(store, 4))
     assert estimator.groups == [2, 3]
+
+
+def test_models_of_machines_that_round_differently_are_kept_apart(store):
+    job = jobs(store, 1)[0]
+    reused = [fit_model(job.shop, part(Lines(rounding)), job.train_on, job.window)[0].reused for rounding in ("", "float32", "", "float32")]
+    assert reused == [False, False, True, True]
 
 
 def test_an_estimator_that_trains_alone_is_refused(store):
