@@ -16,6 +16,9 @@ from adtoolkit_rad_ot.model import RadOtModel
 #: Fewer events than this on a side are refused.
 LEAST = 50
 
+#: From this ratio of the two sides on, a note says how often the events of the smaller one are matched.
+UNEQUAL = 10
+
 
 class RadOt(BackgroundEstimator[RadOtConfig]):
     """Pairs events below and above the window by exact optimal transport and draws from the lines between them.
@@ -36,8 +39,10 @@ class RadOt(BackgroundEstimator[RadOtConfig]):
     def check(self, events: Sample, window: Window | None) -> None:
         if window is None:
             raise DataError("RAD-OT pairs events below and above a window, but there is no window.", "Give one: --window LO HI")
-        _check_sides(*_sides(events.m, (window.lo, window.hi), self.config.width), self.config.width or window.width)
+        m = events.m[(events.weights > 0) & ~window.contains(events.m)]
+        _check_sides(*_sides(m, (window.lo, window.hi), self.config.width), self.config.width or window.width)
         _check_conditions(events)
+        find_gap(m)  # that the fit will find it too
 
     def fit(self, train: Sample, val: Sample, ctx: Context) -> RadOtModel:
         c = self.config
@@ -64,6 +69,9 @@ class RadOt(BackgroundEstimator[RadOtConfig]):
         pairs = np.concatenate([p for p, _ in found]).astype(np.int32)
         sides = f"{len(below):,} events below and {len(above):,} above the gap from {gap[0]:.4g} to {gap[1]:.4g}"
         ctx.note(f"rad-ot: {len(pairs):,} pairs of {sides}.")
+        (few, where), (many, _) = sorted([(len(below), "below"), (len(above), "above")])
+        if many >= UNEQUAL * few:
+            ctx.note(f"rad-ot: the {few:,} events {where} are matched with about {many / few:.0f} others each: draws repeat them.")
         weight = np.concatenate([w for _, w in found]) / c.repeats
         return RadOtModel(_rows(below), _rows(above), pairs, weight.astype(np.float32))
 

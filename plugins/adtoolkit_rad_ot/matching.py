@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 #: Pivots of the network simplex at most; a block of 5000 by 5000 takes less than a tenth of it.
 _PIVOTS = 20_000_000
 
+#: Points of the smaller side that a part has at least, or all that there are.
+_FEWEST = 50
+
 
 @dataclass(frozen=True)
 class Points:
@@ -52,7 +55,10 @@ def transport(one: Points, other: Points) -> tuple[NDArray[np.int64], Floats]:
 
 
 def in_blocks(one: Points, other: Points, block: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
-    """`transport` of random parts of both samples, each point in one part: all pairs, and weights of sum 1.
+    """`transport` of random parts of both samples: all pairs, and weights of sum 1.
+
+    Each point is in one part. Only where the samples are so unequal that a part would have too few points of the smaller one do
+    several parts share these points, each point as often as the others.
 
     Args:
         one: Sample.
@@ -60,13 +66,18 @@ def in_blocks(one: Points, other: Points, block: int, rng: np.random.Generator) 
         block: Points of a part at most, on each side. There are at least two parts, so that other random numbers give other pairs.
         rng: Decides who is matched with whom.
     """
-    parts = max(2, -(-max(len(one.x), len(other.x)) // block))
-    left, right = (np.array_split(rng.permutation(len(side.x)), parts) for side in (one, other))
+    sizes = [len(one.x), len(other.x)]
+    parts = max(2, -(-max(sizes) // block))
+    groups = max(1, min(parts, min(sizes) // _FEWEST))
+    parts = groups * -(-parts // groups)
+    larger = int(sizes[1] > sizes[0])
+    left, right = (np.array_split(rng.permutation(n), parts if side == larger else groups) for side, n in enumerate(sizes))
     pairs, weights = [], []
-    for i, j in zip(left, right, strict=True):
+    for part in range(parts):
+        i, j = left[part % len(left)], right[part % len(right)]
         found, moved = transport(one[i], other[j])
         pairs.append(np.column_stack([i[found[:, 0]], j[found[:, 1]]]))
         # both sides have a say where parts weigh differently
-        share = one.weight[i].sum() / one.weight.sum() + other.weight[j].sum() / other.weight.sum()
-        weights.append(moved * share / 2)
+        share = len(left) * one.weight[i].sum() / one.weight.sum() + len(right) * other.weight[j].sum() / other.weight.sum()
+        weights.append(moved * share / (2 * parts))
     return np.concatenate(pairs), np.concatenate(weights)

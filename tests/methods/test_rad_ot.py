@@ -82,6 +82,35 @@ def test_blocks_use_every_event_once():
     assert weights == pytest.approx(1 / 700)
 
 
+@pytest.mark.parametrize(("below", "above"), [(6000, 60), (60, 6000), (6000, 170), (170, 170), (60, 60)])
+def test_unequal_sides_keep_all_events_and_their_weights(below, above):
+    """Parts of the larger side share the events of the smaller one, so that none is left without."""
+    rng = np.random.default_rng(2)
+    w = rng.uniform(0.5, 2, below)
+    pairs, weights = in_blocks(points(rng.standard_normal((below, 2)), w), points(rng.standard_normal((above, 2))), 50, rng)
+
+    assert weights.sum() == pytest.approx(1)
+    assert (np.bincount(pairs[:, 0], minlength=below) > 0).all()
+    assert (np.bincount(pairs[:, 1], minlength=above) > 0).all()
+    # parts differ a little in weight, hence also what is moved to a point by each
+    assert np.bincount(pairs[:, 0], weights) / (w / w.sum()) == pytest.approx(1, abs=0.3)
+    assert np.bincount(pairs[:, 1], weights) * above == pytest.approx(1, abs=0.3)
+
+
+def test_few_events_matched_many_times_are_told():
+    events = moving_normal(40_000)
+    below, above = events[events.m < 3.3], events[events.m > 3.7]
+    told = []
+    for n in (200, 2000):
+        ctx = RunContext(scope=("rad-ot",), tell=told.append)
+        some = Sample.concat(below[below.m > 2.9][:6000], above[above.m < 4.1][:n])
+        RadOt(RadOtConfig(block=500, repeats=1)).fit(some, some[:0], ctx)
+    texts = [event.text for event in told if event.kind == "note" and "each" in event.text]
+
+    assert len(texts) == 1
+    assert "the 200 events above are matched with about 30 others each" in texts[0]
+
+
 def test_gaussian_with_a_moving_mean_is_reproduced():
     model = fit(moving_normal(40_000), block=1000)
     for mass in (3.35, 3.5, 3.65):
@@ -179,6 +208,16 @@ def test_one_empty_side_is_refused():
         RadOt(RadOtConfig()).check(events[events.m < 3.3], WINDOW)
     with pytest.raises(DataError, match="below the window"):
         RadOt(RadOtConfig()).check(events[events.m > 3.3], WINDOW)
+
+
+def test_sidebands_without_a_visible_gap_are_refused_before_the_fit():
+    """A window so narrow that few masses are missing in it; events of weight 0 count as little as in the fit."""
+    m = toy_bump.sample_mass_background(3000, np.random.default_rng(0))
+    events = Sample(np.zeros((len(m), 2)), m)
+    with pytest.raises(DataError, match="have no gap"):
+        RadOt(RadOtConfig(width=0.5)).check(events, Window(3.3, 3.305))
+    with pytest.raises(DataError, match=r"0 events within 0\.4 above"):
+        RadOt(RadOtConfig()).check(replace(events, weight=(m < 3.7).astype("f")), WINDOW)
 
 
 def test_too_narrow_sidebands_and_too_few_events_are_refused():
