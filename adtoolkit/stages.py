@@ -238,7 +238,11 @@ def draw_template(
 
 
 def tabulate_densities(shop: Workshop, interpolator: Part, background: Background, events: Sample, given: Mapping[str, Any]) -> Entry:
-    """Evaluate the background's density of these events once for all folds, or reuse it; `read_densities` reads it."""
+    """Evaluate the background's density of these events once for all folds, or reuse it; `read_densities` reads it.
+
+    Raises:
+        RunError: if more than a tenth of the densities are not finite; fewer are counted and left to the scorers.
+    """
     key = {"pipeline": PIPELINE_VERSION, "given": given, "events": events.blind().digest, "device": shop.context.device}
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
@@ -246,8 +250,12 @@ def tabulate_densities(shop: Workshop, interpolator: Part, background: Backgroun
         values = np.asarray(background.log_prob(events))
         if values.shape != (len(events),):
             raise RunError(f"The background gave densities of shape {values.shape} for {len(events):,} events.", "See: adtool check")
+        bad = int((~np.isfinite(values)).sum())
+        if bad > 0.1 * len(values):
+            what = f"The background's density of {bad:,} of {len(values):,} events is not finite."
+            raise RunError(what, "The model did not train well: train longer or choose another.")
         write_arrays(folder / "densities.h5", {"log_prob": values})
-        return {"not_finite": int((~np.isfinite(values)).sum())}
+        return {"not_finite": bad}
 
     return shop.stage("density", key, make, interpolator.record.name, (interpolator,))
 

@@ -22,6 +22,7 @@ _A: Final = (
     (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
 )
 _E: Final = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)  # fifth minus fourth order
+_FIRST_STEP: Final = 0.05
 _LEAST_STEP: Final = 1e-6
 
 
@@ -37,8 +38,9 @@ def dopri5(
 ) -> Tensor:
     """Carry ``y`` [N, ...] from ``t0`` to ``t1``; a step is accepted on the largest error of any component.
 
-    That error is taken from all events at once, so that one stiff event sets the step of all. The last stage of an
-    accepted step is the first of the next: six evaluations per step.
+    That error is taken from all events at once, so that one stiff event sets the step of all. One whose state or velocity is no
+    number sets none, and one that would need steps of nothing is given up: it becomes NaN and the others go on. The last stage of
+    an accepted step is the first of the next: six evaluations per step.
 
     Args:
         f: Right-hand side.
@@ -51,12 +53,13 @@ def dopri5(
             carried along and jump, like the divergence of a field with kinks, no step is ever small enough.
 
     Raises:
-        RunError: if the step shrinks to nothing.
+        RunError: if the step shrinks to nothing for all events.
     """
     direction = 1.0 if t1 >= t0 else -1.0
     span = abs(t1 - t0)
-    done, h = 0.0, min(span, 0.05)
+    done, h = 0.0, min(span, _FIRST_STEP)
     first = f(y.new_tensor(t0), y)
+    counts = (torch.isfinite(y) & torch.isfinite(first)).flatten(1).all(1)
     while done < span:
         h = min(h, span - done)
         t = t0 + direction * done
@@ -67,13 +70,19 @@ def dopri5(
             ks.append(f(y.new_tensor(t + direction * h * _C[i]), place))
         error = h * sum((e * k for e, k in zip(_E, ks, strict=True) if e), torch.zeros_like(y))
         scale = atol + rtol * torch.maximum(y.abs(), place.abs())[:, :judged]
-        ratio = float((error[:, :judged] / scale).abs().max()) if y.numel() else 0.0
+        off = torch.where(counts, (error[:, :judged] / scale).abs().flatten(1).amax(1), 0.0)
+        ratio = float(off.max()) if len(y) else 0.0
         if ratio <= 1.0:
             done, y, first = (span if span - done - h < 1e-12 else done + h), place, ks[-1]
         h *= min(5.0, max(0.2, 0.9 * max(ratio, 1e-10) ** -0.2))
-        if not h >= _LEAST_STEP * span:
+        if ratio <= 1.0 or h >= _LEAST_STEP * span:
+            continue
+        stuck = ~(off <= 1.0)
+        if bool((stuck == counts).all()):
             raise RunError(
                 f"The adaptive solver needs steps below {_LEAST_STEP:g} at t = {t:g}.",
                 "The field is not smooth enough for it: use midpoint.",
             )
+        y, first = (v.masked_fill(stuck.view(-1, *[1] * (v.ndim - 1)), torch.nan) for v in (y, first))
+        counts, h = counts & ~stuck, min(span, _FIRST_STEP)
     return y

@@ -15,7 +15,7 @@ from typing import Final, Literal, get_args
 import torch
 from torch import Tensor
 
-from adtoolkit.errors import ConfigError, RunError
+from adtoolkit.errors import ConfigError
 from adtoolkit.nn.cfm import Velocity
 from adtoolkit.nn.dopri5 import dopri5
 
@@ -138,25 +138,13 @@ def log_prob(
         chunk: Events carried at once; 0 takes all.
 
     Returns:
-        [N] natural logarithms, in the dtype of x.
-
-    Raises:
-        RunError: if a density is not a number.
+        [N] natural logarithms, in the dtype of x; NaN for an event whose path leaves the numbers.
     """
     if not len(x):
         return x.new_zeros(0)
     size = chunk or len(x)
-    out = torch.cat(
-        [
-            _log_prob(field, a, c, steps, solver, trace, generator)
-            for a, c in zip(torch.split(x, size), torch.split(cond, size), strict=True)
-        ],
-    )
-    if bad := int(torch.isnan(out).sum()):
-        raise RunError(
-            f"The density of {bad} of {len(out)} events is not a number.", "Check that they are preprocessed like the training events."
-        )
-    return out
+    parts = zip(torch.split(x, size), torch.split(cond, size), strict=True)
+    return torch.cat([_log_prob(field, a, c, steps, solver, trace, generator) for a, c in parts])
 
 
 def _bits(x: Tensor) -> Tensor:
@@ -203,4 +191,5 @@ def _log_prob(
 
     end = solve(augmented, torch.cat([x, x.new_zeros(len(x), 1)], 1), 1.0, 0.0, steps=steps, solver=solver, judged=d)
     z, moved = end[:, :d], end[:, d]
-    return -0.5 * (z.square().sum(1) + d * math.log(2 * math.pi)) + moved
+    value = -0.5 * (z.square().sum(1) + d * math.log(2 * math.pi)) + moved
+    return value.masked_fill(~torch.isfinite(end).all(1), torch.nan)

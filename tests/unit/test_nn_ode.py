@@ -204,6 +204,18 @@ def test_an_unknown_solver_or_no_step_is_refused():
             ode.solve(lambda t, y: y, y, 0, 1, **bad)
 
 
-def test_a_density_that_is_not_a_number_is_an_error():
-    with pytest.raises(RunError, match="2 of 5"):
-        ode.log_prob(lambda t, x, cond: x * cond, torch.ones(5, 1), torch.tensor([[1.0], [math.nan], [1], [math.nan], [1]]))
+@pytest.mark.parametrize("trace", ["exact", "hutchinson"])
+@pytest.mark.parametrize("solver", ode.SOLVERS)
+def test_an_event_without_a_density_is_told_by_nan_and_spoils_no_other(solver, trace):
+    """An input that is no number, one that is infinite, and a path that leaves the numbers on its way, in one chunk."""
+    x = torch.tensor([[0.5], [math.nan], [1.0], [math.inf], [-0.5], [3.0], [0.1]], dtype=torch.float64)
+    cond = torch.tensor([[1.0], [1.0], [math.nan], [1.0], [1.0], [1.0], [1.0]], dtype=torch.float64)
+    field = lambda t, y, c: -c * y**3  # noqa: E731  # backwards: y' = y^3, infinite after 1 / (2 y^2)
+    actual = ode.log_prob(field, x, cond, solver=solver, trace=trace, steps=50)
+    good = torch.tensor([0, 4, 6])
+
+    assert torch.isfinite(actual).nonzero().flatten().tolist() == good.tolist()
+    assert torch.isnan(actual[[1, 2, 3, 5]]).all()
+    torch.testing.assert_close(
+        actual[good], ode.log_prob(field, x[good], cond[good], solver=solver, trace=trace, steps=50), atol=1e-5, rtol=0
+    )

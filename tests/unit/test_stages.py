@@ -113,3 +113,28 @@ def test_densities_are_evaluated_once_and_serve_every_later_question(store):
     assert np.array_equal(known.log_prob(events[::3]), ToyModel().log_prob(events.x[::3], events.cond[::3]))
     assert model.asked == [300]
     assert tabulate_densities(shop, part(Lines()), background, events, {"fit": "b"}).reused is False
+
+
+@dataclass
+class Partly:
+    """No number for the first events, infinitely unlikely the next."""
+
+    nan: int
+    impossible: int
+
+    def log_prob(self, x: Array, cond: Array) -> Array:
+        place = np.arange(len(x))
+        return np.where(place < self.nan, np.nan, np.where(place < self.nan + self.impossible, -np.inf, x[:, 0])).astype(np.float32)
+
+
+def test_a_few_events_without_a_density_are_counted_and_many_are_refused(store):
+    rng = np.random.default_rng(3)
+    events = Sample(rng.normal(size=(200, 2)), rng.uniform(3.3, 3.7, 200))
+    shop = Workshop(store, RunContext(), {})
+
+    entry = tabulate_densities(shop, part(Lines()), Background(Partly(15, 5), mass=None), events, {"fit": "few"})
+    with pytest.raises(RunError, match="density of 21 of 200 events is not finite"):
+        tabulate_densities(shop, part(Lines()), Background(Partly(15, 6), mass=None), events, {"fit": "many"})
+
+    assert entry.meta["not_finite"] == 20
+    assert np.isnan(read_densities(entry, events).values).sum() == 15
