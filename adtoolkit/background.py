@@ -25,6 +25,7 @@ class Background:
         drawn: Template shared by all scorers and metrics of a run; None if the model cannot sample.
         conditions: [K, 1+C] conditions of observed events, where there are more than m: `sample` then draws whole rows of
             them, since the further ones depend on m; None where m is the only one.
+        weights: [K] how often each row of `conditions` is drawn, relative to the others; None for equally often.
         known: Densities of the run's events in the window, evaluated once; others are evaluated when asked for.
     """
 
@@ -32,6 +33,7 @@ class Background:
     mass: MassModel
     drawn: Sample | None = None
     conditions: Array | None = None
+    weights: Array | None = None
     known: Densities | None = None
 
     @property
@@ -51,7 +53,8 @@ class Background:
         if self.conditions is None:
             events = Sample(empty, self.mass.sample(n, rng))
         else:
-            rows = rng.choice(self.conditions, n)
+            share = None if self.weights is None else self.weights.astype(np.float64) / self.weights.sum(dtype=np.float64)
+            rows = rng.choice(self.conditions, n, p=share)
             events = Sample(empty, rows[:, 0], rows[:, 1:])
         return replace(events, x=self._as(CanSample).sample(events.cond, rng))
 
