@@ -50,6 +50,17 @@ class Tabulated(MassModel):
     def of(cls, edges: Floats, heights: Floats) -> Tabulated:
         return cls(edges, heights / (heights * np.diff(edges)).sum())
 
+    @classmethod
+    def histogram(cls, m: Floats, weight: Floats | None, edges: Floats) -> Tabulated:
+        """The density of masses in bins of equal width, positive in each of them.
+
+        One event in all, of mean weight, is added, in equal parts to the bins: the mean of the posterior under the prior of Perks
+        (J. Inst. Actuaries 73 (1947) 285), Dirichlet(1/B, ..., 1/B). Empty bins would make an event there infinitely unlikely.
+        """
+        count, _ = np.histogram(m, bins=edges, weights=weight)
+        unit = 1.0 if weight is None or not weight.any() else weight.mean()
+        return cls.of(edges, count + unit / len(count))
+
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         cumulative = np.concatenate([[0.0], np.cumsum(self.density * np.diff(self.edges))])
         drawn = np.interp(rng.random(n) * cumulative[-1], cumulative, self.edges)
@@ -83,8 +94,9 @@ class Empirical(MassModel):
         return rng.choice(self.m, n, p=share)
 
     def log_prob(self, m: Array) -> Floats:
-        heights, edges = np.histogram(self.m.astype(np.float64), bins=100, weights=self.weight)
-        return Tabulated.of(edges, heights.astype(np.float64)).log_prob(m)
+        own = self.m.astype(np.float64)
+        weight = None if self.weight is None else self.weight.astype(np.float64)
+        return Tabulated.histogram(own, weight, np.histogram_bin_edges(own, 100)).log_prob(m)
 
 
 class MassConfig(ComponentConfig):
@@ -116,8 +128,7 @@ def fit_mass(config: MassConfig, m: Array, window: Window | None, weight: Array 
     weights = None if weight is None else weight.astype(np.float64)
     own = None if weights is None else weights[kept]
     if config.name == "histogram":
-        heights, edges = np.histogram(inside, bins=config.bins, range=(window.lo, window.hi), weights=own)
-        return Tabulated.of(edges, heights.astype(np.float64))
+        return Tabulated.histogram(inside, own, np.linspace(window.lo, window.hi, config.bins + 1))
     if config.name == "kde":
         return _kde(inside, own, window, config.bandwidth)
     return _sideband_fit(m.astype(np.float64), weights, window, config.sqrt_s)

@@ -46,6 +46,27 @@ def test_draws_lie_in_the_window_and_follow_the_density(falling, name):
     assert (((count - expected) ** 2) / expected).sum() < 20 + 5 * np.sqrt(40)
 
 
+@pytest.mark.parametrize("name", ["kde", "histogram", "sideband-fit"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_mass_in_the_window_has_a_density_though_few_events_leave_bins_empty(falling, name, weighted):
+    few = falling[0][:2000]
+    weight = np.random.default_rng(4).choice([0, 1e-3, 2e-3], len(few)).astype("f") if weighted else None
+    model = fit_mass(MassConfig(name=name, bins=1000), few, WINDOW, weight)
+    at = np.linspace(3.3, 3.7, 40_001).astype(np.float32)
+    at = at[WINDOW.contains(at)]
+    p = np.exp(model.log_prob(at))
+
+    assert WINDOW.contains(few).sum() < 1000
+    assert len(at) >= 39_999
+    assert np.isfinite(model.log_prob(at)).all()
+    assert p.mean() * WINDOW.width == pytest.approx(1, abs=2e-3)
+
+
+def test_the_histogram_adds_one_event_in_equal_parts():
+    model = fit_mass(MassConfig(name="histogram", bins=4), np.float32([3.35, 3.45, 3.45]), WINDOW)
+    np.testing.assert_allclose(np.exp(model.log_prob(np.float32([3.35, 3.45, 3.55]))) * 0.1, np.array([1.25, 2.25, 0.25]) / 4)
+
+
 def test_sideband_fit_does_not_see_a_peak_in_the_window(falling):
     m = falling[0]
     peak = np.random.default_rng(3).normal(3.5, 0.02, 5000).astype(np.float32)
