@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adtoolkit.plugin import Cap, Component, Region, hookimpl
 
-#: A network whose mass-dependent activations can be interpolated: `adtoolkit_sigma.model.SigmaModel`.
+#: A network whose mass-dependent activations can be interpolated: `adtoolkit.nn.cfm_model.CfmModel`.
 BLEND = "sigma:blend"
 
 
