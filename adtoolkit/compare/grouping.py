@@ -26,8 +26,10 @@ METHOD: Final = ("estimator.name", "interpolator.name", "scorer.name")
 CONDITION: Final = ("data", "window", "metrics")
 #: Which events were searched, where that differs between runs that say they searched the same.
 EVENTS: Final = "events"
-#: Options of metrics that change the error of a number, not the number.
+#: Options of metrics that change the error of a number, or which numbers there are, but no number.
 _ERRORS: Final = ("names", "at", "replicas", "trials", "preset")
+#: Unlike others, ``sculpting-chi2`` does not carry its cut in its name.
+_UNNAMED: Final = ("metrics.sculpting.at",)
 UNKNOWN: Final = "?"
 NONE: Final = "-"
 
@@ -39,6 +41,8 @@ def is_condition(key: str) -> bool:
 def relevant(key: str) -> bool:
     """Whether runs that differ in this key are no repetitions of each other."""
     table, _, rest = key.partition(".")
+    if key in _UNNAMED:
+        return True
     return table != "run" and key not in {"preset", "data.preset"} and not (table == "metrics" and rest.rpartition(".")[2] in _ERRORS)
 
 

@@ -192,6 +192,13 @@ def test_options_of_a_metric_split_only_runs_that_have_it():
     assert [c.label for c in other.conditions] == ["metrics.closure.members 1", "metrics.closure.members 2"]
 
 
+def test_numbers_at_different_cuts_are_pooled_only_if_their_names_say_the_cut():
+    runs = {name: [r for at in (0.01, 0.1) for r in several(config={f"metrics.{name}.at": at})] for name in ("sculpting", "sic")}
+
+    assert [c.label for c in compare(*runs["sculpting"]).conditions] == ["metrics.sculpting.at 0.01", "metrics.sculpting.at 0.1"]
+    assert [c.label for c in compare(*runs["sic"]).conditions] == [""]
+
+
 def test_conditions_are_in_the_order_of_numbers():
     runs = [r for n in (1000, 50, 250) for r in several(n_signal=n)]
 
