@@ -121,10 +121,8 @@ class Summary:
     records: Records
 
 
-def summarise(
-    records: Records, by: Sequence[str] = (), metrics: Sequence[str] = (), baseline: str | None = None, level: float = 0.95
-) -> Summary:
-    """Group the runs and compare the groups.
+def summarise(records: Records, by: Sequence[str] = (), metrics: Sequence[str] = (), baseline: str | None = None) -> Summary:
+    """Group the runs and compare the groups; intervals of differences cover 95 %.
 
     Args:
         records: From `adtoolkit.compare.load`.
@@ -133,7 +131,6 @@ def summarise(
         metrics: The columns; the usual ones that the runs have if none are given.
         baseline: The method that all others are compared with, by its label or its name as in run folders; if not given, the first
             method that is no reference.
-        level: Coverage of the intervals of differences.
 
     Raises:
         UnknownNameError: if a metric, key or baseline is not there.
@@ -166,7 +163,7 @@ def summarise(
     conditions = []
     for condition in sorted(dict.fromkeys(group.part(condition=True) for group in groups), key=_in_order):
         here = [group for group in groups if group.part(condition=True) == condition]
-        conditions.append(_condition(here, [named[id(group)] for group in here], columns, name, level))
+        conditions.append(_condition(here, [named[id(group)] for group in here], columns, name))
     if baseline is None and name is not None and any(len(condition.groups) > 1 for condition in conditions):
         notes.append(f"Differences are those to {name}, the first method found; choose another with --baseline NAME.")
     words = tuple(dict.fromkeys(metrics)) or tuple(m for m in MAIN if m in columns)[:1] or columns[:1]
@@ -241,7 +238,7 @@ def _baseline(groups: Sequence[Bunch], labels: dict[int, str], wanted: str | Non
     return found[0]
 
 
-def _condition(here: Sequence[Bunch], labels: Sequence[str], metrics: Sequence[str], baseline: str | None, level: float) -> Condition:
+def _condition(here: Sequence[Bunch], labels: Sequence[str], metrics: Sequence[str], baseline: str | None) -> Condition:
     notes: list[str] = []
     kept = [replicas(group.runs) for group in here]
     for label, (_, told) in zip(labels, kept, strict=True):
@@ -252,7 +249,7 @@ def _condition(here: Sequence[Bunch], labels: Sequence[str], metrics: Sequence[s
         ok = tuple(run for run in runs if run.ok)
         faults = tuple(f"seed {run.seed}: {run.status}: {run.reason}" for run in runs if not run.ok)
         other = None if label == baseline else base
-        cells = {metric: _cell(ok, other, metric, level) for metric in metrics}
+        cells = {metric: _cell(ok, other, metric) for metric in metrics}
         groups.append(Group(label, _role(group), dict(group.part(condition=False)), ok, len(runs), faults, cells, costs_of(ok)))
     if baseline is not None and base is None:
         notes.append(f"There is no {baseline} here to compare with.")
@@ -270,17 +267,17 @@ def _rank(group: Group, metrics: Sequence[str]) -> tuple[bool, float]:
     return value is None, 0.0 if value is None else (-1 if towards.higher else 1) * towards.place(value)
 
 
-def _cell(ok: Sequence[RunRecord], base: Sequence[RunRecord] | None, metric: str, level: float) -> Cell:
+def _cell(ok: Sequence[RunRecord], base: Sequence[RunRecord] | None, metric: str) -> Cell:
     missing: dict[str, int] = {}
     for run in ok:
         if metric not in run.metrics:
             missing[run.why_not(metric)] = missing.get(run.why_not(metric), 0) + 1
     numbers = spread([run.metrics[metric] for run in ok if metric in run.metrics])
-    return Cell(numbers, missing, None if base is None else versus(ok, base, metric, level))
+    return Cell(numbers, missing, None if base is None else versus(ok, base, metric))
 
 
-def versus(runs: Sequence[RunRecord], base: Sequence[RunRecord], metric: str, level: float = 0.95) -> Paired | None:
-    """Paired difference ``runs - base`` over the seeds where both have the metric and searched the same events.
+def versus(runs: Sequence[RunRecord], base: Sequence[RunRecord], metric: str) -> Paired | None:
+    """Paired difference ``runs - base``, with its interval of 95 %, over the seeds where both have the metric and searched the same events.
 
     Runs that share their events (one data seed, several seeds) are no independent pairs: where there are several data seeds, their
     differences are averaged first.
@@ -294,7 +291,7 @@ def versus(runs: Sequence[RunRecord], base: Sequence[RunRecord], metric: str, le
     differences = [towards.place(run.metrics[metric]) - towards.place(other.metrics[metric]) for run, other in pairs]
     several = len({run.data_seed for run, _ in pairs}) > 1
     units = [run.data_seed if several else run.seed for run, _ in pairs]
-    return paired(by_unit(differences, units), higher=towards.higher, level=level)
+    return paired(by_unit(differences, units), higher=towards.higher)
 
 
 def _all_costs(groups: Sequence[Bunch], labels: dict[int, str]) -> dict[str, Costs]:
