@@ -245,3 +245,11 @@ def test_contradictory_flags_are_refused(tmp_path, flags):
 
     assert done.exit_code == 2, done.output
     assert flags[1] in done.stderr
+
+
+def test_the_example_is_a_bench(tmp_path):
+    example = Path(__file__).parents[2] / "examples" / "bench_smoke.toml"
+    plan = CliRunner().invoke(cli, ["bench", str(example), "--plan", "--out", str(tmp_path / "out")])
+
+    assert plan.exit_code == 0, plan.output
+    assert "8 cells: 8 to run" in plan.output

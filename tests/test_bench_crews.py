@@ -1,0 +1,100 @@
+"""Workers of a bench that die, are of another version, or cannot do what they are asked for."""
+
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+
+import pytest
+
+from adtoolkit.bench.crews import Crew
+from adtoolkit.bench.drive import Driver
+from adtoolkit.bench.graph import Task
+from adtoolkit.bench.work import Outcome, Site, perform
+from adtoolkit.errors import RunError
+
+
+class FakeCrew(Crew):
+    """Does what the test says, at once."""
+
+    slots = 2
+
+    def __init__(self, act):
+        self.act, self.given, self.revived = act, [], 0
+
+    def submit(self, task, site):
+        self.given.append(task.id)
+        future = Future()
+        try:
+            future.set_result(self.act(task, self.given.count(task.id)))
+        except Exception as error:  # noqa: BLE001
+            future.set_exception(error)
+        return future
+
+    def revive(self):
+        self.revived += 1
+
+    def close(self, *, now):
+        pass
+
+
+def drive(act, tasks):
+    ends = {}
+    crew = FakeCrew(act)
+    site = Site("/", "/", "/", "1")
+    Driver(tasks, crew, site, lambda task: None, lambda task, outcome: ends.setdefault(task.id, []).append(outcome.status)).drive()
+    return ends, crew
+
+
+CHAIN = [
+    Task("fit", "fit", "fit", ()),
+    Task("template", "template", "template", (), ("fit",)),
+    Task("a", "cell", "a", (), ("template",)),
+    Task("b", "cell", "b", (), ("template",)),
+    Task("c", "cell", "c", ()),
+]
+
+
+def test_a_worker_that_dies_is_replaced_and_its_task_tried_again():
+    def act(task, attempt):
+        if task.id == "template" and attempt == 1:
+            raise BrokenProcessPool
+        return Outcome("done")
+
+    ends, crew = drive(act, CHAIN)
+
+    assert ends == {name: ["done"] for name in ("fit", "template", "a", "b", "c")}
+    assert crew.revived == 1
+
+
+def test_a_task_that_kills_every_worker_is_given_up():
+    def act(task, attempt):
+        if task.id == "template":
+            raise BrokenProcessPool
+        return Outcome("done")
+
+    ends, crew = drive(act, CHAIN)
+
+    assert ends == {"fit": ["done"], "template": ["failed"], "a": ["failed"], "b": ["failed"], "c": ["done"]}
+    assert crew.given.count("template") == 3
+
+
+def test_what_is_refused_leaves_the_cells_to_find_out_for_themselves():
+    ends, _ = drive(lambda task, _: Outcome("refused", {"message": "no"}) if task.kind == "fit" else Outcome("done"), CHAIN)
+
+    assert ends["a"] == ends["b"] == ["done"]
+
+
+def test_a_worker_with_another_version_is_refused_with_both_versions_named(tmp_path):
+    import adtoolkit
+
+    site = Site(str(tmp_path), str(tmp_path), str(tmp_path), "99.0")
+    outcome = perform(CHAIN[0], site)
+    nowhere = perform(CHAIN[0], replace(site, version=adtoolkit.__version__, folder=str(tmp_path / "nowhere")))
+
+    assert outcome.status == nowhere.status == "alien"
+    assert f"has adtoolkit {adtoolkit.__version__}, but the bench was started with 99.0" in outcome.error["message"]
+    assert "share the file system" in nowhere.error["message"]
+    with pytest.raises(RunError, match=r"99\.0"):
+        drive(lambda task, _: outcome, CHAIN)
+    with pytest.raises(RunError, match="cannot take part"):
+        drive(lambda task, _: (_ for _ in ()).throw(ModuleNotFoundError("adtoolkit")), CHAIN)
