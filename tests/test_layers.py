@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 CORE, PLUGINS = ROOT / "adtoolkit", ROOT / "plugins"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = sorted(path.name for path in PLUGINS.iterdir() if path.is_dir() and (path / "__init__.py").exists())
-FILES = sorted([*CORE.rglob("*.py"), *PLUGINS.rglob("*.py")])
+FILES = sorted(path for folder in (CORE, PLUGINS, ROOT / "tests") for path in folder.rglob("*.py"))
 HEAVY = ("torch", "sklearn", "matplotlib", "scipy", "torchcfm", "nflows", "h5py", "rich")
 
 
