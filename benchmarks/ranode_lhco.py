@@ -39,11 +39,11 @@ FOLDS, EFFICIENCIES = 5, (1e-1, 1e-2, 1e-3)
 #: Options of each case and the samples that it is tried on, by their injected signal; 0 is the first of them without its signal.
 CASES = {
     "default: w learned": ({}, (500, 300, 0)),
-    "w = 0.01": ({"mode": "fixed", "w": 0.01}, (300,)),
-    "scan of w": ({"mode": "scan"}, (300,)),
     "without annealing": ({"anneal": 0.0}, (300,)),
-    "without the guard": ({"guard": 0.0}, (300, 0)),
+    "w = 0.01": ({"mode": "fixed", "w": 0.01}, (300,)),
+    "without the guard": ({"guard": 0.0}, (300,)),
     "autoregressive, 2 layers": ({"flow": "autoregressive", "layers": 2}, (300,)),
+    "scan of w": ({"mode": "scan"}, (300,)),
 }
 
 

@@ -100,7 +100,7 @@ def main() -> None:
     args = parser.parse_args()
     config = RAnodeConfig(**OPTIONS)
     settings = {"events": args.events, "share": args.share, "config": config.model_dump(mode="json")}
-    command = f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}"
+    command = f"python benchmarks/{Path(sys.argv[0]).name} --toys {args.toys} --out benchmarks/results/{args.out.name}"
     result = {"command": command, "settings": settings, "machine": machine(), "null": [], "signal": [], "cpu_s": 0.0}
     if args.out.exists():
         before = json.loads(args.out.read_text())

@@ -76,8 +76,8 @@ class RAnodeConfig(ComponentConfig):
     mode: Literal["fixed", "learned", "scan"] = "learned"
     w: Fraction = 0.01
     grid: tuple[Fraction, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
-    start: Fraction = 0.3
-    anneal: float = Field(0.5, ge=0.0, lt=1.0)
+    start: Fraction = 0.1
+    anneal: float = Field(0.3, ge=0.0, lt=1.0)
     members: PositiveInt = 5
     validation: float = Field(0.2, gt=0.0, le=0.5)
     best_epochs: PositiveInt = 8

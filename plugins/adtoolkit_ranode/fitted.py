@@ -104,7 +104,11 @@ class RAnodeScorer(FittedScorer):
         return np.asarray(np.clip(log_r, -LARGEST, LARGEST), np.float32)
 
     def summary(self) -> Mapping[str, float]:
-        """``w`` with its interval, from the likelihood of events that the members did not train on; members, dead ones, their gain."""
+        """``w`` of highest likelihood of the events that members held out, and counts of members.
+
+        Best epochs were chosen on the same events, so that this w is optimistic, and no interval is given: the one to quote, of events
+        that no part of the scorer has seen, is the metric ``likelihood-ratio``'s.
+        """
         return self.numbers
 
     def curves(self) -> Mapping[str, Array]:

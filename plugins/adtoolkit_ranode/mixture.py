@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import lgamma
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ Floats = NDArray[np.float64]
 
 #: Spread of the logit of a uniform number: the mass coordinate of an even spectrum has about the spread of the features.
 _SPREAD = np.pi / np.sqrt(3)
+#: A log density below this is none: models that know no minus infinity say -1e6.
+IMPOSSIBLE: Final = -1e5
 #: Degrees of freedom of the guard.
 _NU = 2.0
 

@@ -19,7 +19,7 @@ from adtoolkit.types import Array, Sample, Window
 from adtoolkit_ranode.config import RAnodeConfig
 from adtoolkit_ranode.fitted import RAnodeScorer, Signal, log_mean
 from adtoolkit_ranode.flow import StackedFlow
-from adtoolkit_ranode.mixture import Box, Floats, log_background
+from adtoolkit_ranode.mixture import IMPOSSIBLE, Box, Floats, log_background
 from adtoolkit_ranode.training import Events, Member, Trained, train
 
 _LEAST_EVENTS = 50
@@ -35,7 +35,7 @@ class Judged:
     Attributes:
         w: Signal fraction that was trained with; its mean over members and epochs where it was learned.
         rows: [S, n] parameters of the living members' best epochs (of all, if none lives).
-        log_r: [H] log of the mean R over the members that did not train on the event.
+        log_r: [H] log of the mean R over all members that did not train on the event.
         weight: [H] event weights.
         dead: Members without a held-out gain.
         gain: Mean held-out gain of the members.
@@ -110,10 +110,14 @@ class RAnode(Scorer[RAnodeConfig]):
         density = log_background(background, window, self.config.guard)
         if bad := int((np.isnan(density) | (density == np.inf)).sum()):
             raise RunError(f"The background's density is no number for {bad:,} of {len(window):,} events.", "Train the estimator longer.")
-        if low := int((density == -np.inf).sum()):
-            ctx.note(f"r-anode: the background gives no density to {low:,} of {len(window):,} events; they count as signal-like.")
-            density = np.maximum(density, -1e4)
-        return window, density
+        possible = density > IMPOSSIBLE
+        if low := int((~possible).sum()):
+            # one such event would outweigh all others in every mean of logarithms
+            what = "they are left out of the training and score highest"
+            ctx.note(f"r-anode: the background gives no density to {low:,} of {len(window):,} events; {what}.")
+        if possible.sum() < _LEAST_EVENTS:
+            raise RunError(f"The background gives a density to {possible.sum()} of {len(window):,} events.", "Train the estimator longer.")
+        return window[possible], density[possible]
 
     def _warn(self, n: int, flow: StackedFlow, ctx: Context) -> None:
         if n < _EVENTS_PER_PARAMETER * flow.size:
@@ -128,8 +132,10 @@ class RAnode(Scorer[RAnodeConfig]):
         Each round of members cuts a new permutation of the events into parts, and each of its members holds one part out.
         """
         c = self.config
-        parts = round(1 / c.validation)
+        parts = max(2, round(1 / c.validation))
         held, splits = n // parts, []
+        if not held:
+            raise DataError(f"A share of {c.validation:g} of {n} events is less than one.", "Raise it: --set scorer.validation=0.2")
         for e in range(c.members):
             order = torch.randperm(n, generator=generator(seed_of(seed, "split", e // parts) >> 1))
             lo = e % parts * held
@@ -137,27 +143,32 @@ class RAnode(Scorer[RAnodeConfig]):
         return [Member(seed_of(seed, "member", e) >> 1, *splits[e], w) for w in c.fractions for e in range(c.members)]
 
     def _judge(self, flow: StackedFlow, events: Events, members: list[Member], trained: Trained, k: int) -> Judged:
-        """The k-th signal fraction: its living members, and what they say of the events they held out."""
+        """The k-th signal fraction: its living members, and what all members say of the events they held out.
+
+        The likelihood is of all members, dead ones too: those that live were chosen by these very events.
+        """
         own = range(k * self.config.members, (k + 1) * self.config.members)
         good = trained.gain.isfinite()
         gains = [float(trained.gain[p][good[p]].mean()) if good[p].any() else -np.inf for p in own]
-        living = [p for p, gain in zip(own, gains, strict=True) if gain > 0] or [p for p in own if good[p].any()]
+        finite = [p for p in own if good[p].any()]
+        living = [p for p, gain in zip(own, gains, strict=True) if gain > 0] or finite
         if not living:
             raise RunError("No member of R-ANODE had a finite loss in any epoch.", "Lower the learning rate: --set scorer.lr=VALUE")
         rows = torch.cat([trained.rows[p][good[p]] for p in living])
         total = torch.full((events.z.shape[1],), -torch.inf, device=events.z.device, dtype=torch.float32)
         count = torch.zeros_like(total)
-        for p in living:
+        for p in finite:
             val = members[p].val.to(total.device)
             ratio = log_mean(flow, trained.rows[p][good[p]], events.z[:, val]) - events.background[val]
             total[val] = torch.logaddexp(total[val], ratio)
             count[val] += 1
         held = count > 0
         log_r = to_numpy(total[held] - count[held].log()).astype(np.float64) + np.log1p(-self.config.guard)
-        finite = [gain for gain in gains if np.isfinite(gain)]
         w = float(torch.cat([trained.w[p][good[p]] for p in living]).mean())
         dead = sum(gain <= 0 for gain in gains)
-        return Judged(w, rows, log_r, to_numpy(events.weight[held]).astype(np.float64), dead, float(np.mean(finite)))
+        return Judged(
+            w, rows, log_r, to_numpy(events.weight[held]).astype(np.float64), dead, float(np.mean([gains[p - own[0]] for p in finite]))
+        )
 
     def _fitted(self, judged: list[Judged], trained: Trained, signal: Signal, background: Background, ctx: Context) -> RAnodeScorer:
         chosen = max(judged, key=lambda one: one.likelihood)
@@ -173,8 +184,6 @@ class RAnode(Scorer[RAnodeConfig]):
             ctx.note(f"r-anode: {skipped:,} steps of members were not taken, since their gradients were not finite.")
         numbers = {
             "w": found.w,
-            "w-lo": found.lo,
-            "w-hi": found.hi,
             "w-trained": chosen.w,
             "held-out-gain": chosen.gain,
             "members": float(self.config.members),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from adtoolkit.background import Background
 from adtoolkit.context import RunContext
 from adtoolkit.data import toy_bump
-from adtoolkit.errors import CacheError, DataError, RunError
+from adtoolkit.errors import CacheError
 from adtoolkit.mass import Tabulated
 from adtoolkit.metrics.likelihood_ratio import LARGEST
 from adtoolkit.testing.worlds import ToyModel, toy_world
@@ -103,6 +103,20 @@ def test_the_guard_bounds_the_ratio_where_the_model_has_no_density():
 
     assert log_background(background, event, 0.0)[0] < -700
     assert log_background(background, event, 0.01)[0] > -15
+
+
+def test_background_counts_from_the_data_agree_with_those_of_the_background_itself(found):
+    """Where the mixture is right, sum 1 / (w R + 1 - w) over the data above a cut is the background there."""
+    made, fitted = found
+    data = made.inside(made.dataset.events).blind()
+    n, w = len(data), fitted.summary()["w"]
+    log_r = fitted.score(data).astype(np.float64)
+    drawn = fitted.score(exact_background().sample(100_000, np.random.default_rng(11))).astype(np.float64)
+    for eps in (0.1, 0.01):
+        cut = np.quantile(drawn, 1 - eps)
+        terms = 1 / (w * np.exp(log_r[log_r > cut]) + 1 - w)
+
+        assert abs(terms.sum() - (1 - w) * eps * n) < 4 * np.sqrt(eps * n)
 
 
 def test_the_learnt_density_integrates_to_one_inside_the_window(found):
@@ -236,103 +250,3 @@ def test_a_learned_fraction_moves_to_the_true_one_and_is_held_at_first():
 
     assert held.summary()["w-trained"] == pytest.approx(0.02, rel=0.3)
     assert 0.5 * truth < moved.summary()["w-trained"] < 1.6 * truth
-
-
-@dataclass
-class Interrupt:
-    """Hears progress and stops the training after some epochs, once."""
-
-    after: int
-
-    def __call__(self, event):
-        if event.kind == "step" and event.values["step"] == self.after:
-            raise KeyboardInterrupt
-
-
-def test_a_killed_training_goes_on_to_the_same_scores(tmp_path, monkeypatch):
-    made, data = world(100)
-    test = made.dataset.test[:300].blind()
-    monkeypatch.setattr("adtoolkit_ranode.training._CHECKPOINT_SECONDS", 1e-9)
-    scorer = RAnode(RAnodeConfig(**FAST | {"epochs": 6, "mode": "learned", "patience": 3}))
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir()
-    parts.mkdir()
-    told = []
-
-    expected = scorer.fit(data, exact_background(), RunContext(workdir=whole)).score(test)
-    with pytest.raises(KeyboardInterrupt):
-        scorer.fit(data, exact_background(), RunContext(workdir=parts, tell=Interrupt(3)))
-    resumed = scorer.fit(data, exact_background(), RunContext(workdir=parts, tell=lambda e: told.append(e.text))).score(test)
-
-    np.testing.assert_array_equal(resumed, expected)
-    assert any("goes on from its checkpoint after epoch 3" in text for text in told)
-
-
-def test_bad_input_is_refused_before_training():
-    _, data = world(100)
-    few = replace(data, window=data.window[:20])
-    nan = replace(data, window=replace(data.window, x=np.where(np.arange(len(data.window))[:, None] == 3, np.nan, data.window.x)))
-    conditions = replace(data.window, context=np.zeros((len(data.window), 1)))
-
-    with pytest.raises(DataError, match="has 20 events in the window"):
-        fit(few)
-    with pytest.raises(DataError, match="2 values in x that are not finite"):
-        fit(nan)
-    with pytest.raises(DataError, match="negative weights or none"):
-        fit(replace(data, window=replace(data.window, weight=np.zeros(len(data.window)))))
-    with pytest.raises(DataError, match="1 further conditions"):
-        RAnode(RAnodeConfig()).check(conditions, WINDOW)
-    with pytest.raises(DataError, match="there is none"):
-        RAnode(RAnodeConfig()).check(data.window, None)
-    with pytest.raises(RunError, match="needs a background density"):
-        RAnode(RAnodeConfig()).fit(data, None, RunContext())
-
-
-def test_densities_that_are_no_numbers_are_refused_not_taken_for_one():
-    """A NaN density set to zero in the logarithm would be the density 1."""
-    _, data = world(100)
-
-    class Broken(ToyModel):
-        def log_prob(self, x, cond):
-            return np.where(x[:, 0] > 1, np.float32(np.nan), super().log_prob(x, cond))
-
-    with pytest.raises(RunError, match=r"no number for [\d,]+ of"):
-        fit(data, replace(exact_background(), model=Broken()))
-
-
-def test_events_without_density_and_constant_features_do_not_stop_the_training():
-    _, data = world(100)
-    told = []
-
-    class Empty(ToyModel):
-        def log_prob(self, x, cond):
-            return np.where(x[:, 0] > 2, np.float32(-np.inf), super().log_prob(x, cond))
-
-    constant = replace(data, window=replace(data.window, x=data.window.x * [1, 0]))
-
-    empty = fit(data, replace(exact_background(), model=Empty()), told, guard=0.0, epochs=3)
-    flat = fit(constant, epochs=3)
-
-    assert any("gives no density to" in text for text in told)
-    for fitted in (empty, flat):
-        assert np.isfinite(fitted.score(data.window[:100])).all()
-        assert all(np.isfinite(v) for v in fitted.summary().values())
-
-
-def test_few_events_are_pointed_out_with_numbers():
-    _, data = world(100)
-    told = []
-
-    fit(replace(data, window=data.window[:150]), told=told, epochs=2)
-
-    assert any("150 events of the window" in text and "parameters in 3 dimensions" in text for text in told)
-
-
-def test_same_seed_same_scores_other_seed_others():
-    made, data = world(100)
-    test = made.dataset.test[:100].blind()
-
-    one, again, other = (fit(data, epochs=3, seed=s).score(test) for s in (0, 0, 1))
-
-    np.testing.assert_array_equal(one, again)
-    assert not np.array_equal(one, other)

@@ -1,0 +1,155 @@
+"""What the R-ANODE scorer does with bad or odd input, with interruptions and with seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adtoolkit.background import Background
+from adtoolkit.context import RunContext
+from adtoolkit.data import toy_bump
+from adtoolkit.errors import DataError, RunError
+from adtoolkit.mass import Tabulated
+from adtoolkit.metrics.likelihood_ratio import LARGEST
+from adtoolkit.testing.worlds import ToyModel, toy_world
+from adtoolkit.types import Window
+from adtoolkit_ranode.config import RAnodeConfig
+from adtoolkit_ranode.scorer import RAnode
+
+WINDOW = Window(3.3, 3.7)
+FAST: dict[str, Any] = {"layers": 2, "hidden": 32, "batch": 128, "members": 2, "epochs": 15, "best_epochs": 3, "mode": "fixed", "w": 0.05}
+
+
+def exact_background():
+    edges = np.linspace(WINDOW.lo, WINDOW.hi, 401)
+    density = np.exp(toy_bump.log_prob_mass_background((edges[1:] + edges[:-1]) / 2))
+    return Background(ToyModel(), Tabulated.of(edges, density))
+
+
+def world(n_signal, seed=1):
+    made = toy_world(seed=seed, n=12_000, n_signal=n_signal, n_test=2000)
+    return made, made.scorer_data()
+
+
+def fit(data, background=None, told=None, seed=0, workdir=None, **options):
+    ctx = RunContext(seed=seed, **({"tell": lambda event: told.append(event.text)} if told is not None else {}))
+    ctx = ctx if workdir is None else replace(ctx, workdir=workdir)
+    return RAnode(RAnodeConfig(**FAST | options)).fit(data, background or exact_background(), ctx)
+
+
+def test_masses_that_the_mass_model_calls_impossible_do_not_stop_anything():
+    """A histogram of m has empty bins, whose logarithm is not finite."""
+    _, data = world(100)
+    edges = np.linspace(WINDOW.lo, WINDOW.hi, 5)
+    gap = Background(ToyModel(), Tabulated.of(edges, np.array([1.0, 1.0, 0.0, 1.0])))
+    told = []
+
+    fitted = fit(data, gap, told, epochs=3)
+
+    assert any("gives no density to" in text for text in told)
+    scores = fitted.score(data.window)
+    np.testing.assert_array_equal(scores[(data.window.m > edges[2] + 1e-4) & (data.window.m < edges[3] - 1e-4)], LARGEST)
+    assert np.isfinite(scores).all()
+
+
+@dataclass
+class Interrupt:
+    """Hears progress and stops the training after some epochs, once."""
+
+    after: int
+
+    def __call__(self, event):
+        if event.kind == "step" and event.values["step"] == self.after:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_training_goes_on_to_the_same_scores(tmp_path, monkeypatch):
+    made, data = world(100)
+    test = made.dataset.test[:300].blind()
+    monkeypatch.setattr("adtoolkit_ranode.training._CHECKPOINT_SECONDS", 1e-9)
+    scorer = RAnode(RAnodeConfig(**FAST | {"epochs": 6, "mode": "learned", "patience": 3}))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    told = []
+
+    expected = scorer.fit(data, exact_background(), RunContext(workdir=whole)).score(test)
+    with pytest.raises(KeyboardInterrupt):
+        scorer.fit(data, exact_background(), RunContext(workdir=parts, tell=Interrupt(3)))
+    resumed = scorer.fit(data, exact_background(), RunContext(workdir=parts, tell=lambda e: told.append(e.text))).score(test)
+
+    np.testing.assert_array_equal(resumed, expected)
+    assert any("goes on from its checkpoint after epoch 3" in text for text in told)
+
+
+def test_bad_input_is_refused_before_training():
+    _, data = world(100)
+    few = replace(data, window=data.window[:20])
+    nan = replace(data, window=replace(data.window, x=np.where(np.arange(len(data.window))[:, None] == 3, np.nan, data.window.x)))
+    conditions = replace(data.window, context=np.zeros((len(data.window), 1)))
+
+    with pytest.raises(DataError, match="has 20 events in the window"):
+        fit(few)
+    with pytest.raises(DataError, match="2 values in x that are not finite"):
+        fit(nan)
+    with pytest.raises(DataError, match="negative weights or none"):
+        fit(replace(data, window=replace(data.window, weight=np.zeros(len(data.window)))))
+    with pytest.raises(DataError, match="1 further conditions"):
+        RAnode(RAnodeConfig()).check(conditions, WINDOW)
+    with pytest.raises(DataError, match="there is none"):
+        RAnode(RAnodeConfig()).check(data.window, None)
+    with pytest.raises(RunError, match="needs a background density"):
+        RAnode(RAnodeConfig()).fit(data, None, RunContext())
+
+
+def test_densities_that_are_no_numbers_are_refused_not_taken_for_one():
+    """A NaN density set to zero in the logarithm would be the density 1."""
+    _, data = world(100)
+
+    class Broken(ToyModel):
+        def log_prob(self, x, cond):
+            return np.where(x[:, 0] > 1, np.float32(np.nan), super().log_prob(x, cond))
+
+    with pytest.raises(RunError, match=r"no number for [\d,]+ of"):
+        fit(data, replace(exact_background(), model=Broken()))
+
+
+def test_events_without_density_and_constant_features_do_not_stop_the_training():
+    _, data = world(100)
+    told = []
+
+    class Empty(ToyModel):
+        def log_prob(self, x, cond):
+            return np.where(x[:, 0] > 2, np.float32(-np.inf), super().log_prob(x, cond))
+
+    constant = replace(data, window=replace(data.window, x=data.window.x * [1, 0]))
+
+    empty = fit(data, replace(exact_background(), model=Empty()), told, guard=0.0, epochs=3)
+    flat = fit(constant, epochs=3)
+
+    assert any("gives no density to" in text for text in told)
+    for fitted in (empty, flat):
+        assert np.isfinite(fitted.score(data.window[:100])).all()
+        assert all(np.isfinite(v) for v in fitted.summary().values())
+
+
+def test_few_events_are_pointed_out_with_numbers():
+    _, data = world(100)
+    told = []
+
+    fit(replace(data, window=data.window[:150]), told=told, epochs=2)
+
+    assert any("150 events of the window" in text and "parameters in 3 dimensions" in text for text in told)
+
+
+def test_same_seed_same_scores_other_seed_others():
+    made, data = world(100)
+    test = made.dataset.test[:100].blind()
+
+    one, again, other = (fit(data, epochs=3, seed=s).score(test) for s in (0, 0, 1))
+
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
