@@ -336,6 +336,6 @@ def test_an_interrupt_ends_with_130_and_says_what_is_left(tmp_path):
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130, output.decode()
-    assert output.decode().strip().splitlines()[-1] == "interrupted."
+    assert output.decode().strip().splitlines()[-1] == "interrupted: 4 of 12 cells done; the same command goes on from here."
     left = {cell["axes"]["estimator"]: cell["status"] for cell in listed(tmp_path / "out").values()}
     assert left["sigma"] == "waiting"

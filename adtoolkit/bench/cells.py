@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+from adtoolkit.bench.advice import advice
 from adtoolkit.bench.matrix import KINDS, Matrix
 from adtoolkit.capabilities import DATA_CAPS
-from adtoolkit.errors import AdtoolError, ConfigError, UnknownNameError
+from adtoolkit.errors import AdtoolError, ConfigError
 from adtoolkit.loading import RESERVED
 from adtoolkit.mix import Blocked, Plan
 from adtoolkit.records import makes_nothing
@@ -101,8 +103,8 @@ def expand(matrix: Matrix, registry: Registry, runs: Path, device: str | None = 
         many: Whether more than `MANY` cells are wanted.
 
     Raises:
-        UnknownNameError: if a part or an option does not exist.
-        ConfigError: if a value is not allowed, there is no cell, or there are too many.
+        UnknownNameError: if a part does not exist.
+        ConfigError: if an option does not exist or a value is not allowed, there is no cell, or there are too many.
     """
     return _Expander(matrix, registry, {"out": str(runs), **({"device": device} if device else {})}).expand(many)
 
@@ -229,8 +231,11 @@ class _Expander:
         names = [self.registry.get(kind, owner).component.name] if dotted else sorted({row[kind] for row in used})
         known = set[str]().union(*(self._options(kind, name) for name in names))
         if option not in known:
-            what = f"option of {kind} {' or '.join(names)}"
-            raise UnknownNameError(what, option, sorted(known), f"See: adtool show {kind} {names[0]}")
+            near = get_close_matches(option, known, n=1, cutoff=0.5)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            who = f"{kind} {' or '.join(names)} {'has' if len(names) == 1 else 'have'}"
+            what = f"{who} no option '{option}', but: {', '.join(sorted(known))}.{hint}"
+            raise ConfigError(what, f"See: adtool show {kind} {names[0]}")
 
     def _fixed(self) -> Iterator[tuple[str, str, Any]]:
         for kind in KINDS:
@@ -259,7 +264,7 @@ class _Expander:
         try:
             config = resolve_config(self.registry, self._base(row.names), flags, self.matrix.preset)
         except AdtoolError as error:
-            raise ConfigError(f"{self.matrix.file}: {error.message}", error.fix) from error
+            raise ConfigError(f"{self.matrix.file}: {error.message}", advice(error.fix, self.matrix.file)) from error
         return config, outcome_of(config, self.registry)
 
     def _base(self, names: Mapping[str, str]) -> dict[str, Any]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from adtoolkit.bench.folder import BenchFolder, State, read_json
 from adtoolkit.store import disk_errors, write_atomic
 
 if TYPE_CHECKING:
     from adtoolkit.bench.cells import Cell
-
-#: Metrics of the table when none are named, as far as they are there.
-USUAL: Final = ("max-sic", "sic@1e-2", "auc", "closure-auc")
 
 
 @dataclass(frozen=True)
@@ -82,6 +79,12 @@ def collect(folder: BenchFolder, cells: Sequence[Cell], states: dict[str, State]
             if isinstance(value, int | float)
         ]
     return records
+
+
+def notes_of(folder: BenchFolder, cells: Sequence[Cell], states: Mapping[str, State]) -> list[list[str]]:
+    """What each cell that is done told its reader."""
+    manifests = (read_json(folder.runs / cell.run / "manifest.json")[0] for cell in cells if states[cell.digest].status == "done")
+    return [list(map(str, (manifest or {}).get("notes") or ())) for manifest in manifests]
 
 
 def tabulate(cells: Sequence[Cell], states: dict[str, State], records: Sequence[Record]) -> list[Row]:

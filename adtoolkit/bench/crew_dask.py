@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from concurrent.futures import Future
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -87,7 +88,14 @@ def _ask(address: str) -> None:
 
 def _no_answer(address: str, error: Exception) -> ConfigError:
     why = f"no answer within {PATIENCE:.0f} s" if isinstance(error, TimeoutError) else " ".join(str(error).split()) or type(error).__name__
-    return ConfigError(f"No Dask scheduler answers at {address}: {why.rstrip('.')}.", "Start one: dask scheduler")
+    return ConfigError(f"No Dask scheduler answers at {address}: {why.rstrip('.')}.", _how(address))
+
+
+def _how(address: str) -> str:
+    """What to do where nobody answers."""
+    if not re.fullmatch(r"(\w+://)?[^/\s]+:\d+", address):
+        return "That is no address: write tcp://HOST:PORT"
+    return "Start one: dask scheduler"
 
 
 def _check_versions(client: Any) -> int:

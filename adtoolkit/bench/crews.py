@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Processes(Crew):
         self.pool = self._pool()
 
     def _pool(self) -> ProcessPoolExecutor:
+        _quiet_tracker()
         # spawn: a forked child inherits thread pools that do not work in it
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self.slots, mp_context=context, initializer=_prepare_worker, initargs=(self.each,))
@@ -108,6 +110,19 @@ def cores() -> int:
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(there, int(asked)) if asked.isdigit() and int(asked) else there)
+
+
+def _quiet_tracker() -> None:
+    """If this process is killed, Python's tracker of semaphores cleans up after it, and need not say so on the screen."""
+    kept = os.environ.get("PYTHONWARNINGS")
+    own = "ignore::UserWarning:multiprocessing.resource_tracker"
+    os.environ["PYTHONWARNINGS"] = f"{kept},{own}" if kept else own
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        os.environ.pop("PYTHONWARNINGS")
+        if kept is not None:
+            os.environ["PYTHONWARNINGS"] = kept
 
 
 def _prepare_worker(threads: int) -> None:

@@ -79,7 +79,7 @@ class Display:
         if bad and outcome.error is not None and (task.kind == "cell" or outcome.status == "failed"):
             text = f"[red]failed[/] {task.name}: {outcome.error['name']}: {_brief(outcome.error['message'])}"
         elif not bad and not self.console.is_terminal:
-            what = {"fit": "trained", "template": "drew", "cell": "done"}[task.kind]
+            what = {"fit": "trained" if outcome.trainings else "found", "template": "drew", "cell": "done"}[task.kind]
             text = f"{what} {task.name}, {duration(outcome.seconds)}"
         else:
             return

@@ -30,7 +30,8 @@ class Estimate:
         if not self.known:
             return "time unknown: nothing alike was computed in this bench before"
         rest = f", and {self.unknown} of which nothing alike was computed before" if self.unknown else ""
-        return f"about {duration(self.seconds)} on one process for {self.known} trainings and cells{rest}"
+        what = "trainings and cells" if self.known > 1 else "training or cell"
+        return f"about {duration(self.seconds)} on one process for {self.known} {what}{rest}"
 
 
 def estimate(session: Session) -> Estimate:

@@ -4,7 +4,7 @@
 
     runs/        run folders, as `adtool run` makes them
     fits/        a record per shared training
-    data/        a fingerprint per data set, so that no cell meets other events than those before it
+    data/        a fingerprint per data set and of its files, so that no cell meets other events than those before it
     bench.json   the matrix and the state of every cell; always whole, kept current while the bench runs
 """
 
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import adtoolkit
+from adtoolkit.bench import sources
 from adtoolkit.errors import DataError
 from adtoolkit.store import disk_errors, write_atomic
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from adtoolkit.bench.matrix import Matrix
 
 Status = Literal["done", "failed", "waiting", "blocked"]
+#: What to do, besides restoring a file, once it has changed.
+ELSE: Final = "use another folder (--out DIR), or compute everything again (--overwrite always)."
 
 #: Form of bench.json; raised when a reader must change.
 VERSION: Final = 1
@@ -58,6 +61,11 @@ class BenchFolder:
     @property
     def runs(self) -> Path:
         return self.path / "runs"
+
+    @property
+    def there(self) -> bool:
+        """Whether anything was computed here."""
+        return (self.path / "bench.json").exists() or self.runs.is_dir()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -128,24 +136,37 @@ class BenchFolder:
             about |= {"updated": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "matrix": matrix.tables(), "cells": entries}
             write_atomic(self.path / "bench.json", json.dumps(about, indent=1, default=str))
 
-    def check_data(self, key: str, digest: str, what: str) -> None:
+    def data_record(self, key: str) -> dict[str, Any]:
+        """The fingerprint of a data set: its events, and the files that they were read from; empty if there is none."""
+        return read_json(self.path / "data" / f"{key}.json")[0] or {}
+
+    def check_data(self, key: str, digest: str, what: str, files: Sequence[str] = ()) -> None:
         """Keep the fingerprint of a data set, or compare it with the one kept.
+
+        Args:
+            key: Of the data set.
+            digest: Of its events.
+            what: Its name, for people.
+            files: What it was read from.
 
         Raises:
             DataError: if the same options give other events than before.
         """
         path = self.path / "data" / f"{key}.json"
         with self.lock(), disk_errors(self.path):
-            kept, _ = read_json(path)
-            if kept is None:
-                path.parent.mkdir(exist_ok=True)
-                write_atomic(path, json.dumps({"events": digest, "data": what}))
+            kept = self.data_record(key)
+            before = kept.get("files", {})
+            if kept.get("events", digest) == digest:
+                now = {"events": digest, "data": what, "files": sources.seen(files, before)}
+                if now != kept:  # also a file whose change left the events as they were
+                    path.parent.mkdir(exist_ok=True)
+                    write_atomic(path, json.dumps(now))
                 return
-        if kept.get("events") != digest:
-            raise DataError(
-                f"The events of {what} changed since this bench began: they were {str(kept.get('events'))[:12]} and are {digest[:12]} now.",
-                "Restore the files, use another folder (--out DIR), or compute everything again (--overwrite always).",
-            )
+        told = "".join(f" {file} has changed: {how}." for file, how in sources.changed(before).items())
+        raise DataError(
+            f"The events of {what} changed since this bench began: they were {str(kept['events'])[:12]} and are {digest[:12]} now.{told}",
+            f"Restore the files, {ELSE}",
+        )
 
     def forget_data(self) -> None:
         """Everything is computed again: other events than before are welcome."""

@@ -97,7 +97,7 @@ def _base(path: Path, name: object) -> dict[str, Any]:
 def _seeds(seeds: object) -> tuple[int, ...]:
     good = isinstance(seeds, list) and seeds and all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)
     if not good or not isinstance(seeds, list):
-        raise ConfigError(f"seeds = {seeds!r} must be a list of whole numbers from 0.", "Write seeds = [0, 1, 2, 3, 4]")
+        raise ConfigError(f"seeds = {seeds!r} must be a list of whole numbers, 0 or larger.", "Write seeds = [0, 1, 2, 3, 4]")
     _distinct("seeds", seeds)
     return tuple(seeds)
 
@@ -170,5 +170,5 @@ def _expect(table: Mapping[str, Any]) -> dict[str, int]:
         if key not in _EXPECT:
             raise UnknownNameError("expectation", key, list(_EXPECT))
         if type(value) is not int or value < 0:
-            raise ConfigError(f"expect.{key} = {value!r} must be a whole number from 0.")
+            raise ConfigError(f"expect.{key} = {value!r} must be a whole number, 0 or larger.")
     return dict(table)

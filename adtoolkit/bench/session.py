@@ -5,21 +5,23 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import adtoolkit
-from adtoolkit.bench import graph
+from adtoolkit.bench import graph, sources
+from adtoolkit.bench.advice import advice
 from adtoolkit.bench.cells import Cell, expand
 from adtoolkit.bench.drive import Driver
-from adtoolkit.bench.folder import BenchFolder, State
+from adtoolkit.bench.folder import ELSE, BenchFolder, State
 from adtoolkit.bench.matrix import Matrix, read_matrix
+from adtoolkit.bench.words import counted, fixes
 from adtoolkit.bench.work import Outcome, Site
 from adtoolkit.devices import resolve_device
 from adtoolkit.errors import ConfigError
 from adtoolkit.interfaces import TrainsTogether
-from adtoolkit.mix import Plan
+from adtoolkit.mix import Blocked, Plan
 from adtoolkit.store import Overwrite, Store
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Session:
         own: The cells of this slice; all of them where there are no slices.
         states: Digest -> what is there of a cell.
         notes: What a reader should know.
+        changed: What changed since there were results of it, each as a sentence.
         registry: Where components come from.
         overwrite: As for a run.
         store: The stage cache.
@@ -60,6 +63,7 @@ class Session:
     store: Store = field(default_factory=Store)
     stack: int | None = None
     trainings: int = 0
+    changed: list[str] = field(default_factory=list)
     written: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -67,6 +71,29 @@ class Session:
         """Cells of this slice that are still to be computed."""
         done = set() if self.overwrite == "always" else {"done"}
         return [cell for cell in self.own if self.states[cell.digest].status not in {*done, "blocked"}]
+
+    def check(self) -> None:
+        """Refuse to go on with other cells blocked than expected.
+
+        Raises:
+            ConfigError: if there is nothing to compute, or not what is expected.
+        """
+        if (refusal := self.refusal()) is not None:
+            raise refusal
+
+    def refusal(self) -> ConfigError | None:
+        """Why these cells are not computed, if they are not."""
+        blocked = [cell for cell in self.cells if isinstance(cell.outcome, Blocked)]
+        expected = self.matrix.expect.get("blocked")
+        unexpected = expected is not None and len(blocked) != expected
+        if not unexpected and not (blocked and len(blocked) == len(self.cells)):
+            return None
+        what = f"{len(blocked)} of {counted(len(self.cells), 'cell')} are blocked where {expected} are expected."
+        if not unexpected:
+            what = f"All {len(blocked)} cells are blocked." if len(blocked) > 1 else "The only cell is blocked."
+        if blocked:
+            what += f" The first: {blocked[0].name}: {' '.join([f'{blocked[0].outcome.reason}.', *fixes(blocked[0])])}"  # type: ignore[union-attr]
+        return ConfigError(what, f"See: adtool bench {self.matrix.file} --plan")
 
     def tasks(self) -> list[Task]:
         """What is to be done. With ``only-cache`` nothing is shared, as nothing is made."""
@@ -107,6 +134,9 @@ class Session:
 
         def heard(task: Task, outcome: Outcome) -> None:
             self.trainings += outcome.trainings
+            if outcome.error is not None:
+                message = advice(outcome.error["message"], self.matrix.file)
+                outcome = replace(outcome, error={**outcome.error, "message": message})
             if task.kind == "cell":
                 self.states[task.work[0].digest] = _state(outcome, self.overwrite)
                 self._keep()
@@ -156,27 +186,30 @@ def open_bench(
         stack: How many trainings may be done together.
 
     Raises:
-        ConfigError: if there is nothing to compute, or not what is expected.
-        UnknownNameError: if the file names what does not exist.
+        ConfigError: if the file is not understood; see too `Session.check`.
+        UnknownNameError: if it names what does not exist.
     """
     matrix = read_matrix(file)
     folder = BenchFolder(out or Path("bench") / file.stem)
     expansion = expand(matrix, registry, folder.runs, device, many=many)
     cells = expansion.cells
     states = folder.states(cells)
-    blocked = [cell for cell in cells if states[cell.digest].status == "blocked"]
-    expected = matrix.expect.get("blocked")
-    if expected is not None and len(blocked) != expected:
-        first = f" The first: {blocked[0].name}: {states[blocked[0].digest].error['message']}." if blocked else ""  # type: ignore[index]
-        raise ConfigError(
-            f"{len(blocked)} of {len(cells)} cells are blocked where {expected} are expected.{first}", "See: adtool bench --plan"
-        )
-    if cells and len(blocked) == len(cells):
-        raise ConfigError(f"All {len(cells)} cells are blocked. The first: {cells[0].outcome.reason}.")  # type: ignore[union-attr]
     index, of = part
     own = cells if of == 1 else graph.slice_of(cells, index, of)
     notes = [*expansion.notes, *(state.note + "; the cell counts as missing." for state in states.values() if state.note)]
-    return Session(matrix, folder, cells, own, states, notes, registry, overwrite, Store(), stack)
+    session = Session(matrix, folder, cells, own, states, notes, registry, overwrite, Store(), stack)
+    if overwrite != "always":
+        session.changed = _changed(session)
+    return session
+
+
+def _changed(session: Session) -> list[str]:
+    """Files that are not what they were when the cells that are done were computed."""
+    done = [cell for cell in session.own if session.states[cell.digest].status == "done"]
+    found: dict[str, str] = {}
+    for key in dict.fromkeys(map(graph.data_key, done)):
+        found |= sources.changed(session.folder.data_record(key).get("files", {}))
+    return [f"{file} has changed since these results were made: {how}. Restore it, {ELSE}" for file, how in found.items()]
 
 
 def _state(outcome: Outcome, overwrite: Overwrite) -> State:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from adtoolkit.bench.collect import USUAL, Row
+from rich.markup import escape
+
+from adtoolkit.bench.collect import Row, notes_of
 from adtoolkit.bench.estimate import estimate
+from adtoolkit.bench.words import counted, fixes
+from adtoolkit.compare.gist import caveats, gist, shape_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from adtoolkit.bench.session import Session
 
-_WORDS = {"done": "cached", "waiting": "run", "failed": "run (failed before)", "blocked": "blocked"}
+LEGEND: Final = (
+    "median over seeds [smallest, largest]: how single runs scatter, not the error of the median; (k of n) where only k seeds have a value"
+)
+#: Of cells that failed alike so many are named.
+SHOWN: Final = 5
+_WORDS: Final = {"done": "cached", "waiting": "run", "failed": "run (failed before)", "blocked": "blocked"}
 
 
 def summary(session: Session) -> dict[str, Any]:
@@ -27,7 +36,8 @@ def summary(session: Session) -> dict[str, Any]:
         for cell in session.own
         if session.states[cell.digest].status == "failed"
     ]
-    return {"cells": {name: count[name] for name in names}, "trainings": session.trainings, "failures": failures, "notes": session.notes}
+    cells = {name: count[name] for name in names}
+    return {"cells": cells, "trainings": session.trainings, "failures": failures, "notes": [*session.changed, *session.notes]}
 
 
 def _decision(session: Session, status: str) -> str:
@@ -43,10 +53,11 @@ def plan_json(session: Session) -> dict[str, Any]:
     for cell in session.own:
         state = session.states[cell.digest]
         reason = state.error["message"] if state.status == "blocked" and state.error else None
-        cells.append(
-            {"cell": cell.name, "axes": dict(cell.axes), "seed": cell.seed, "plan": _decision(session, state.status), "reason": reason}
-        )
-    about = {"bench": str(session.folder.path), "trainings": dict(trainings(session)), "notes": session.notes}
+        planned = {"cell": cell.name, "axes": dict(cell.axes), "seed": cell.seed, "plan": _decision(session, state.status)}
+        cells.append({**planned, "reason": reason, "fixes": fixes(cell)})
+    about = {"bench": str(session.folder.path), "trainings": dict(trainings(session)), "notes": [*session.changed, *session.notes]}
+    if (refusal := session.refusal()) is not None:
+        about["error"] = str(refusal)
     return about | {"seconds": time.seconds, "timed": time.known, "not_timed": time.unknown, "cells": cells}
 
 
@@ -58,21 +69,27 @@ def trainings(session: Session) -> Counter[str]:
 def print_plan(session: Session, console: Console) -> None:
     """Each cell over its seeds: run, cached, or blocked and why."""
     lines: dict[tuple[str, str], list[int]] = {}
+    mended: dict[tuple[str, str], list[str]] = {}
     for cell in session.own:
         state = session.states[cell.digest]
         text = _decision(session, state.status)
         if state.status == "blocked" and state.error:
-            text = f"[red]{text}[/]: {state.error['message']}"
+            text = f"[red]{text}[/]: {escape(state.error['message'])}"
+            mended[cell.name, text] = fixes(cell)
         lines.setdefault((cell.name, text), []).append(cell.seed)
+    said: set[str] = set()
     width = max(len(name) for name, _ in lines) if lines else 0
     for (name, text), seeds in lines.items():
-        console.print(f"{name:<{width}}  seeds {spans(seeds)}: {text}", highlight=False, soft_wrap=True)
+        console.print(f"{escape(f'{name:<{width}}')}  seeds {spans(seeds)}: {text}", highlight=False, soft_wrap=True)
+        for fix in mended.get((name, text), ()):
+            if fix not in said:
+                said.add(fix)
+                console.print(f"{'':<{width}}  {fix}", highlight=False, soft_wrap=True, markup=False)
     console.print()
-    for note in session.notes:
-        console.print(f"[yellow]note[/] {note}", highlight=False, soft_wrap=True)
+    print_notes(console, [*session.changed, *session.notes])
     count = session.count()
     words = [f"{len(session.todo)} to run", f"{count['done']} there", f"{count['blocked']} blocked"]
-    console.print(f"{len(session.own)} cells: {', '.join(words)}", highlight=False)
+    console.print(f"{counted(len(session.own), 'cell')}: {', '.join(words)}", highlight=False)
     left = trainings(session)
     told = ", ".join(f"{n} {name}" for name, n in left.items()) or "none"
     console.print(f"trainings left: {told}", highlight=False)
@@ -85,22 +102,50 @@ def print_end(session: Session, console: Console) -> None:
     count = session.count()
     if count["failed"]:
         console.print("[red]failed:[/]")
-        for cell in session.own:
-            state = session.states[cell.digest]
-            if state.status == "failed" and state.error:
-                message = " ".join(state.error["message"].split())
-                console.print(
-                    f"  {cell.name} seed {cell.seed}: {state.error['name']}: {message}", highlight=False, soft_wrap=True, markup=False
-                )
+        for message, cells in _failures(session):
+            names = [f"{name} seed{'s' if len(seeds) > 1 else ''} {spans(seeds)}" for name, seeds in cells.items()]
+            n = sum(map(len, cells.values()))
+            lines = [f"  {names[0]}: {message}"] if n == 1 else [f"  {n} cells: {message}", *(f"    {name}" for name in names[:SHOWN])]
+            if len(names) > SHOWN:
+                lines.append(f"    and {counted(n - sum(map(len, list(cells.values())[:SHOWN])), 'cell')} more")
+            for line in lines:
+                console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if told := gist(notes_of(session.folder, session.own, session.states)):
+        print_notes(console, [told])
     parts = [f"{count['done']} done", f"{count['failed']} failed", f"{count['waiting']} missing", f"{count['blocked']} blocked"]
-    told = [part for part in parts if not part.startswith("0 ")]
-    console.print(f"{len(session.own)} cells: {', '.join(told)}; {session.trainings} background models trained", highlight=False)
+    became = ", ".join(part for part in parts if not part.startswith("0 "))
+    trained = counted(session.trainings, "background model")
+    console.print(f"{counted(len(session.own), 'cell')}: {became}; {trained} trained", highlight=False)
     console.print(f"[dim]bench[/]   {session.folder.path}", highlight=False, soft_wrap=True)
+
+
+def _failures(session: Session) -> Iterator[tuple[str, dict[str, list[int]]]]:
+    """Each message, of those that differ in numbers alone the first, and cell -> seeds that ended so."""
+    found: dict[str, dict[str, dict[str, list[int]]]] = {}
+    for cell in session.own:
+        state = session.states[cell.digest]
+        if state.status == "failed" and state.error:
+            message = " ".join(f"{state.error['name']}: {state.error['message']}".split())
+            found.setdefault(shape_of(message), {}).setdefault(message, {}).setdefault(cell.name, []).append(cell.seed)
+    for messages in found.values():
+        first, *others = messages
+        cells: dict[str, list[int]] = {}
+        for name, seeds in (item for alike in messages.values() for item in alike.items()):
+            cells[name] = sorted([*cells.get(name, []), *seeds])
+        yield first + (" (numbers of the first)" if others else ""), cells
+
+
+def print_notes(console: Console, notes: Sequence[str]) -> None:
+    """What a reader should know."""
+    for note in notes:
+        console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
 
 
 def print_rows(session: Session, rows: Sequence[Row], metrics: Sequence[str], console: Console) -> None:
     """Medians over seeds; a cell that lacks some says so at every number."""
-    names = list(metrics) or [name for name in USUAL if any(name in row.values for row in rows)]
+    from adtoolkit.compare.directions import usual
+
+    names = list(metrics) or usual(list(dict.fromkeys(name for row in rows for name in row.values)))
     lines = [["cell", "ok", *names]]
     for row in rows:
         texts = [_over_seeds(row.values.get(name, []), row.seeds) for name in names]
@@ -111,7 +156,9 @@ def print_rows(session: Session, rows: Sequence[Row], metrics: Sequence[str], co
         text = "  ".join([first, *rest])
         console.print(text, highlight=False, soft_wrap=True, markup=False, style=None if n else "dim")
     console.print()
-    console.print("median over seeds, and their range; (k of n) where only k seeds have a value", style="dim")
+    console.print(escape(LEGEND), style="dim", highlight=False, soft_wrap=True)
+    told = gist(notes_of(session.folder, session.own, session.states))
+    print_notes(console, [*session.changed, *caveats(names), *([told] if told else [])])
     if any(row.ok for row in rows):
         console.print(f"[dim]records[/] {session.folder.path / 'records.csv'}", highlight=False, soft_wrap=True)
 

@@ -168,6 +168,7 @@ def _run(work: Work, task: Task, site: Site, folder: Any, tell: Callable[[Event]
         AdtoolError: if that is not what was meant: another version of a plugin is installed here.
     """
     from adtoolkit.bench.cells import digest_of
+    from adtoolkit.bench.sources import files_of
     from adtoolkit.devices import resolve_device
     from adtoolkit.errors import PluginError
     from adtoolkit.registry import default_registry
@@ -198,7 +199,7 @@ def _run(work: Work, task: Task, site: Site, folder: Any, tell: Callable[[Event]
         _strategies(task, site.overwrite),
         {"digest": work.digest},
         site.pictures,
-        lambda prepared: folder.check_data(work.data, prepared.dataset.digest, what),
+        lambda prepared: folder.check_data(work.data, prepared.dataset.digest, what, files_of(config.data.options.model_dump())),
     )
 
 

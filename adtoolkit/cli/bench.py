@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adtoolkit.errors import ConfigError
+from adtoolkit.cli.lazy import Debug
+from adtoolkit.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +72,12 @@ def bench(file: Path, plan: bool, collect: bool, as_json: bool, quiet: bool, **o
     if plan:
         from adtoolkit.bench.tables import plan_json, print_plan
 
-        return _tell(as_json, lambda: plan_json(session), lambda: print_plan(session, console))
+        _tell(as_json, lambda: plan_json(session), lambda: print_plan(session, console))
+        if as_json and (debug := click.get_current_context().find_object(Debug)):
+            debug.as_json = False
+        session.check()
+        return 0
+    session.check()
     if collect:
         return _collect(session, console, options["metrics"], as_json)
     return _run(session, console, options, quiet, as_json)
@@ -107,7 +113,15 @@ def _collect(session: Session, console: Console, metrics: tuple[str, ...], as_js
     from adtoolkit.bench.collect import collect, tabulate, write_records
     from adtoolkit.bench.tables import print_rows, summary
 
+    if not session.folder.there:
+        raise ConfigError(
+            f"There is no bench in {session.folder.path}.", "Name its folder with --out DIR, or run it first, without --collect"
+        )
     records = collect(session.folder, session.own, session.states)
+    known = list(dict.fromkeys(record.metric for record in records))
+    for metric in metrics if records else ():
+        if metric not in known:
+            raise UnknownNameError("metric in these runs", metric, known)
     rows = tabulate(session.own, session.states, records)
     if records:
         write_records(session.folder, records)
@@ -119,20 +133,25 @@ def _collect(session: Session, console: Console, metrics: tuple[str, ...], as_js
 
 def _run(session: Session, console: Console, options: dict[str, Any], quiet: bool, as_json: bool) -> int:
     from adtoolkit.bench.display import Display
-    from adtoolkit.bench.tables import print_end, summary
+    from adtoolkit.bench.tables import print_end, print_notes, summary
+    from adtoolkit.bench.words import counted
 
-    for note in session.notes:
-        if not quiet and not as_json:
-            console.print(f"[yellow]note[/] {note}", highlight=False, soft_wrap=True)
+    if not as_json:
+        print_notes(console, session.changed if quiet else [*session.changed, *session.notes])
     display = Display(console, len(session.todo), quiet=quiet)
     crew = _crew(options, display)
     if crew.workers == 0:
-        console.print("The scheduler has no workers yet; waiting for them.")
+        how = f"dask worker {options['scheduler']} --nthreads 1"
+        console.print(f"The scheduler has no workers yet; waiting for them. Start one: {how}", highlight=False, soft_wrap=True)
     now = True
     try:
         with display:
             session.run(crew, session.site(threads=crew.threads, pictures=options["pictures"]), display.begun, display.ended)
         now = False
+    except KeyboardInterrupt as error:
+        count = session.count()
+        done = f"{count['done']} of {counted(len(session.own) - count['blocked'], 'cell')} done"
+        raise click.Abort(f"{done}; the same command goes on from here.") from error
     finally:
         crew.close(now=now)
     _tell(as_json, lambda: {"bench": str(session.folder.path), **summary(session)}, lambda: print_end(session, console))
@@ -152,10 +171,13 @@ def _crew(options: dict[str, Any], display: Display) -> Crew:
 
 def _verdict(session: Session, *, failed: bool) -> int:
     """1 if a cell failed, or more are missing than expected."""
+    from adtoolkit.bench.words import counted
+
     count = session.count()
     missing = count["waiting"] + count["failed"]
     expected = session.matrix.expect.get("missing")
     if expected is not None and missing > expected:
-        click.echo(f"error: {missing} cells have no results where at most {expected} are expected.", err=True)
+        has = f"{counted(missing, 'cell')} {'has' if missing == 1 else 'have'}"
+        click.echo(f"error: {has} no results where at most {expected} are expected.", err=True)
         return 1
     return int(failed and missing > 0)

@@ -109,8 +109,8 @@ class Root(LazyGroup):
             sys.exit(error.exit_code)
         except click.ClickException as error:
             _end(error, f"error: {_one_line(error)}", error.exit_code, debug)
-        except click.Abort:
-            _end(None, "interrupted.", 130, debug)
+        except click.Abort as error:
+            _end(None, f"interrupted: {error}" if str(error) else "interrupted.", 130, debug)
         except AdtoolError as error:
             _end(error, f"error: {error}", error.exit_code, debug)
         except Exception as error:  # noqa: BLE001  # the user sees one line, whatever it was
