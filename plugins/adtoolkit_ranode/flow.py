@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 import torch
@@ -58,8 +58,8 @@ class StackedFlow:
             out.append((low, high) if layer % 2 == 0 else (high, low))
         return out
 
-    def _orders(self, layer: int) -> list[int]:
-        """Order of an autoregressive layer: forwards, backwards, both turned by one each second layer."""
+    def order(self, layer: int) -> list[int]:
+        """Dimensions in the order of an autoregressive layer: forwards, backwards, both turned by one each second layer."""
         order = [(i + layer // 2) % self.dimensions for i in range(self.dimensions)]
         return order if layer % 2 == 0 else order[::-1]
 
@@ -80,24 +80,12 @@ class StackedFlow:
         """[n] first parameters of one flow: close to the identity."""
         return torch.cat([layout.start(generator) for layout in self._layouts])
 
-    def _masks(self, layer: int, like: Tensor) -> list[Tensor]:
-        """Of an autoregressive layer: which input reaches which output, per weight matrix."""
-        d = self.dimensions
-        degree = torch.empty(d, dtype=torch.long)
-        degree[torch.tensor(self._orders(layer))] = torch.arange(1, d + 1)
-        inner = torch.arange(self.hidden) % max(d - 1, 1) + 1
-        out = degree.repeat_interleave(parameters_per_dimension(self.bins))
-        masks = [degree[None] <= inner[:, None]]
-        masks += [inner[None] <= inner[:, None]] * (self.depth - 1)
-        masks.append(inner[None] < out[:, None])
-        return [m.to(like) for m in masks]
-
     def _splines(self, layer: int, rows: Tensor, given: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
         """[P, inputs, B] -> [P, outputs, 3 K - 1, B]."""
         tensors = self._layouts[layer].views(rows)
         weights, biases = tensors[::2], tensors[1::2]
         if self.kind == "autoregressive":
-            weights = [w * m for w, m in zip(weights, self._masks(layer, rows), strict=True)]
+            weights = [w * m for w, m in zip(weights, _masks(self, layer, rows.device, rows.dtype), strict=True)]
         for w, b in zip(weights[:-1], biases[:-1], strict=True):
             given = torch.nn.functional.leaky_relu_(torch.baddbmm(b, w, given), 0.01)
             if generators and self.dropout:
@@ -114,9 +102,9 @@ class StackedFlow:
         for layer, own in enumerate(self._rows(rows)):
             if self.kind == "coupling":
                 still, moved = self._splits[layer]
-                given, at = z[:, still], z[:, moved]
+                given, at = (z.index_select(1, _places(tuple(part), z.device)) for part in (still, moved))
                 value, slope = rational_quadratic(at, self._splines(layer, own, given, generators), self.bound)
-                z = torch.cat([given, value], 1)[:, _inverse([*still, *moved])]
+                z = torch.cat([given, value], 1).index_select(1, _places(_inverse([*still, *moved]), z.device))
             else:
                 z, slope = rational_quadratic(z, self._splines(layer, own, z, generators), self.bound)
             total = total + slope.sum(1)
@@ -128,9 +116,9 @@ class StackedFlow:
         for layer, own in reversed(list(enumerate(self._rows(rows)))):
             if self.kind == "coupling":
                 still, moved = self._splits[layer]
-                given, at = z[:, still], z[:, moved]
+                given, at = (z.index_select(1, _places(tuple(part), z.device)) for part in (still, moved))
                 value, _ = rational_quadratic(at, self._splines(layer, own, given), self.bound, inverse=True)
-                z = torch.cat([given, value], 1)[:, _inverse([*still, *moved])]
+                z = torch.cat([given, value], 1).index_select(1, _places(_inverse([*still, *moved]), z.device))
                 continue
             x = torch.zeros_like(z)
             for _ in range(self.dimensions):  # after pass i the first i dimensions of the order are right
@@ -139,9 +127,27 @@ class StackedFlow:
         return z
 
 
-def _inverse(order: list[int]) -> list[int]:
+def _inverse(order: list[int]) -> tuple[int, ...]:
     """The permutation that undoes ``order``."""
     out = [0] * len(order)
     for place, value in enumerate(order):
         out[value] = place
-    return out
+    return tuple(out)
+
+
+@cache
+def _places(index: tuple[int, ...], device: torch.device) -> Tensor:
+    """An index on the device, made once: a list would be copied there at every use."""
+    return torch.tensor(index, device=device)
+
+
+@cache
+def _masks(flow: StackedFlow, layer: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Of an autoregressive layer: which input reaches which output, per weight matrix."""
+    d = flow.dimensions
+    degree = torch.empty(d, dtype=torch.long)
+    degree[torch.tensor(flow.order(layer))] = torch.arange(1, d + 1)
+    inner = torch.arange(flow.hidden) % max(d - 1, 1) + 1
+    out = degree.repeat_interleave(parameters_per_dimension(flow.bins))
+    masks = [degree[None] <= inner[:, None], *[inner[None] <= inner[:, None]] * (flow.depth - 1), inner[None] < out[:, None]]
+    return tuple(mask.to(device, dtype) for mask in masks)
