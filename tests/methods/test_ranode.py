@@ -14,7 +14,7 @@ from adtoolkit.context import RunContext
 from adtoolkit.data import toy_bump
 from adtoolkit.errors import CacheError
 from adtoolkit.mass import Tabulated
-from adtoolkit.metrics.likelihood_ratio import LARGEST
+from adtoolkit.metrics.likelihood_ratio import LARGEST, profile
 from adtoolkit.testing.worlds import ToyModel, toy_world
 from adtoolkit.types import Sample, Window
 from adtoolkit_ranode.config import RAnodeConfig
@@ -43,6 +43,12 @@ def fit(data, background=None, told=None, seed=0, workdir=None, **options):
     return RAnode(RAnodeConfig(**FAST | options)).fit(data, background or exact_background(), ctx)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Checkpoints of contexts without a folder fall here."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """Fitted without the guard on 250 signal events, as the densities of the toy are exact."""
@@ -60,13 +66,16 @@ def test_it_finds_a_bump_nearly_as_well_as_the_optimal_score(found):
     assert optimal - 0.02 < value <= optimal + 0.005
 
 
-def test_the_held_out_signal_fraction_covers_the_true_one(found):
-    made, fitted = found
-    truth = made.inside(made.dataset.events).truth.mean()
+def test_the_signal_fraction_of_fresh_events_covers_the_true_one(found):
+    """Within two standard deviations, half the width of the interval each."""
+    _, fitted = found
+    fresh = world(250, seed=77)[0]
+    events = fresh.inside(fresh.dataset.events)
+    seen = profile(fitted.score(events.blind()))
     numbers = fitted.summary()
 
-    width = numbers["w-hi"] - numbers["w-lo"]
-    assert abs(numbers["w"] - truth) < 2 * width
+    assert abs(seen.w - events.truth.mean()) < seen.hi - seen.lo
+    assert abs(numbers["w"] - events.truth.mean()) < 2 * (seen.hi - seen.lo)  # of the events that chose the epochs: optimistic
     assert numbers["dead-members"] == 0
     assert numbers["held-out-gain"] > 0
 
@@ -210,7 +219,6 @@ def test_without_signal_it_says_so_and_stays_finite():
 
     numbers = fitted.summary()
     assert np.isfinite(fitted.score(made.inside(made.dataset.test).blind())).all()
-    assert numbers["w-lo"] == 0 or numbers["w-lo"] < 0.02
     if numbers["dead-members"] == 2:
         assert any("no signal was found" in text for text in told)
         assert len(fitted.signal.rows) == 2 * FAST["best_epochs"]
