@@ -26,9 +26,9 @@ def gist(notes: Iterable[Sequence[str]]) -> str:
     count: Counter[str] = Counter()
     first: dict[str, str] = {}
     for own in told:
-        for shape, text in {shape_of(text): text for text in reversed(own)}.items():
-            count[shape] += 1
-            first.setdefault(shape, text)
+        for text in own:
+            first.setdefault(shape_of(text), text)
+        count.update(dict.fromkeys(map(shape_of, own)).keys())
     if not told:
         return ""
     order = sorted(first, key=lambda shape: (any(part in shape for part in _LAST), -count[shape]))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Final
 
 from adtoolkit.compare.records import RunRecord
-from adtoolkit.errors import UnknownNameError
+from adtoolkit.errors import ConfigError
 
 #: Short names of what runs differ in, in the order in which they are used to tell runs apart.
 SHORT: Final = {
@@ -51,6 +52,8 @@ def value_of(record: RunRecord, key: str) -> str:
     if key not in record.config:
         return NONE if record.whole else UNKNOWN
     value = record.config[key]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a matrix file may say 1 where config.toml says 1.0
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
@@ -75,7 +78,7 @@ def full_key(name: str, runs: Iterable[RunRecord]) -> str:
     """``scorer`` -> ``scorer.name``, ``epochs`` -> ``estimator.epochs`` if only one table has it.
 
     Raises:
-        UnknownNameError: if no run has it, or several tables do.
+        ConfigError: if no run has it, or several tables do.
     """
     known = {key for run in runs for key in run.config}
     full = SHORT.get(name, name)
@@ -85,10 +88,11 @@ def full_key(name: str, runs: Iterable[RunRecord]) -> str:
     if len(ends) == 1:
         return ends[0]
     if ends:
-        raise UnknownNameError("key of the configuration", name, ends, "Give its table too, as in --by scorer.members")
-    raise UnknownNameError(
-        "key of the configuration", name, [*SHORT, *(key for key in known if key not in _LONG)], "See config.toml of a run."
-    )
+        raise ConfigError(f"'{name}' is a key of several tables: {', '.join(ends)}.", f"Give its table too: --by {ends[0]}")
+    last = {key.rpartition(".")[2]: key for key in sorted(known, reverse=True) if key not in _LONG}
+    near = [last.get(found, found) for found in get_close_matches(full, [*SHORT, *known, *last], n=3, cutoff=0.6)]
+    told = f"Did you mean {' or '.join(dict.fromkeys(_LONG.get(key, key) for key in near))}?" if near else f"There is: {', '.join(SHORT)}."
+    raise ConfigError(f"There is no key '{name}' in the configuration of these runs. {told}", "See config.toml of a run.")
 
 
 def present(runs: Iterable[RunRecord], key: str) -> set[str]:
@@ -97,7 +101,7 @@ def present(runs: Iterable[RunRecord], key: str) -> set[str]:
 
 
 def _varies(runs: Sequence[RunRecord], key: str) -> bool:
-    values = {value_of(run, key) for run in runs}
+    values = {value_of(run, key) for run in runs} - {UNKNOWN}
     # a run without a metric has no options of it, and is not at odds with those that have
     return len(values - {NONE} if key.startswith("metrics.") else values) > 1
 

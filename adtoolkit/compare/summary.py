@@ -8,6 +8,7 @@ from typing import Final
 
 from adtoolkit.compare.costs import Costs, costs_of
 from adtoolkit.compare.directions import MAIN, direction, usual
+from adtoolkit.compare.gist import caveats, gist
 from adtoolkit.compare.grouping import (
     SHORT,
     Bunch,
@@ -22,6 +23,7 @@ from adtoolkit.compare.grouping import (
     split_by_events,
 )
 from adtoolkit.compare.intervals import Paired, Spread, by_unit, paired, spread
+from adtoolkit.compare.limits import below_floor, ceilings, saturated, why_none
 from adtoolkit.compare.records import Records, RunRecord
 from adtoolkit.compare.remarks import remarks, remarks_on_all, remarks_on_blocked
 from adtoolkit.compare.replicas import replicas
@@ -133,8 +135,8 @@ def summarise(records: Records, by: Sequence[str] = (), metrics: Sequence[str] =
             method that is no reference.
 
     Raises:
-        UnknownNameError: if a metric, key or baseline is not there.
-        ConfigError: if none of the runs can be read.
+        UnknownNameError: if a metric or baseline is not there.
+        ConfigError: if none of the runs can be read, a key or a metric is in none of them, or several methods fit the baseline.
     """
     blocked = [run for run in records if run.status == "blocked"]
     notes = [*records.notes, *remarks_on_blocked(blocked)]
@@ -147,9 +149,11 @@ def summarise(records: Records, by: Sequence[str] = (), metrics: Sequence[str] =
         raise ConfigError(f"None of the {len(runs)} runs can be read ({why}).", "Give other run folders.")
     for metric in metrics:
         if metric not in records.metrics:
+            if why := why_none(records, [metric]):
+                raise ConfigError(f"No run has {metric}: {why}.", f"There is: {', '.join(records.metrics)}")
             raise UnknownNameError("metric in these runs", metric, records.metrics)
     columns = tuple(dict.fromkeys(metrics)) or tuple(usual(records.metrics))
-    keys, added = keys_of(whole or list(runs), [full_key(name, runs) for name in by])
+    keys, added = keys_of([run for run in runs if run.config], [full_key(name, runs) for name in by])
     groups, at_odds = split_by_events(bunches(runs, keys))
     if by and added:
         notes.append(f"Groups are split by {', '.join(map(short, added))} too: --by {','.join(by)} alone would mix runs that differ in it.")
@@ -160,14 +164,17 @@ def summarise(records: Records, by: Sequence[str] = (), metrics: Sequence[str] =
         )
     named = _labels(groups)
     name = _baseline(groups, named, baseline)
+    words = tuple(dict.fromkeys(metrics)) or tuple(m for m in MAIN if m in columns)[:1] or columns[:1]
     conditions = []
     for condition in sorted(dict.fromkeys(group.part(condition=True) for group in groups), key=_in_order):
         here = [group for group in groups if group.part(condition=True) == condition]
-        conditions.append(_condition(here, [named[id(group)] for group in here], columns, name))
+        conditions.append(_condition(here, [named[id(group)] for group in here], columns, words, name))
     if baseline is None and name is not None and any(len(condition.groups) > 1 for condition in conditions):
         notes.append(f"Differences are those to {name}, the first method found; choose another with --baseline NAME.")
-    words = tuple(dict.fromkeys(metrics)) or tuple(m for m in MAIN if m in columns)[:1] or columns[:1]
     ok = [run for run in runs if run.ok]
+    floor = [] if metrics else below_floor(ok, columns, words)
+    noted = gist([note for note in run.notes if not (floor and " left out: " in note)] for run in ok)
+    notes += [*floor, *([noted] if noted else [])]
     unplaced = tuple(f"{run.name}: {run.reason}" for run in runs if not run.config)
     return Summary(
         columns,
@@ -233,12 +240,16 @@ def _baseline(groups: Sequence[Bunch], labels: dict[int, str], wanted: str | Non
     if not found:
         parts = set(wanted.split("+"))
         found = list(dict.fromkeys(labels[id(g)] for g in groups if parts <= set(_full_name(g).split("+"))))
-    if len(found) != 1:
-        raise UnknownNameError("one group for the baseline" if found else "group for the baseline", wanted, found or names)
+    if len(found) > 1:
+        raise ConfigError(f"'{wanted}' fits {len(found)} methods: {', '.join(found)}.", "Name one of them with --baseline")
+    if not found:
+        raise UnknownNameError("group for the baseline", wanted, names)
     return found[0]
 
 
-def _condition(here: Sequence[Bunch], labels: Sequence[str], metrics: Sequence[str], baseline: str | None) -> Condition:
+def _condition(
+    here: Sequence[Bunch], labels: Sequence[str], metrics: Sequence[str], words: Sequence[str], baseline: str | None
+) -> Condition:
     notes: list[str] = []
     kept = [replicas(group.runs) for group in here]
     for label, (_, told) in zip(labels, kept, strict=True):
@@ -255,7 +266,7 @@ def _condition(here: Sequence[Bunch], labels: Sequence[str], metrics: Sequence[s
         notes.append(f"There is no {baseline} here to compare with.")
     groups.sort(key=lambda group: _rank(group, metrics))
     keys = {short(key): value for key, value in here[0].part(condition=True)}
-    notes += remarks([group.ok for group in groups], metrics)
+    notes += [*remarks([group.ok for group in groups], metrics), *saturated(groups, words), *ceilings(groups, metrics), *caveats(metrics)]
     return Condition(condition_label(here[0]), keys, tuple(groups), baseline if base is not None else None, tuple(notes))
 
 

@@ -18,6 +18,12 @@ LEGEND_PAIRED: Final = (
     "mean difference to the baseline seed by seed, with the 95 % interval of that mean (bootstrap over seeds); seeds won of those paired"
 )
 
+COSTS: Final = (
+    "s/run: median over the runs of a row of the seconds that a stage took when it was made; totals, fits and scorer fits: "
+    "of all runs of the row together, what they share counted once"
+)
+COSTS_OF_ALL: Final = f"all conditions together; {COSTS}"
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -44,14 +50,14 @@ def tables(summary: Summary, condition: Condition) -> Iterator[TextTable]:
         yield TextTable(LEGEND_PAIRED, columns, rows)
     costs = {group.label: group.costs for group in condition.groups}
     if any(cost.runs for cost in costs.values()):
-        yield cost_table("median seconds of a run, as they were when each stage was made; trainings that all runs of the row share", costs)
+        yield cost_table(COSTS, costs)
 
 
 def cost_table(title: str, costs: dict[str, Costs]) -> TextTable:
     """Seconds and trainings, a method each row."""
     stages = list(dict.fromkeys(stage for cost in costs.values() for stage in cost.per_run))
     cpu = any(cost.cpu is not None for cost in costs.values())
-    columns = ("", *(f"{stage} s" for stage in stages), "all stages s", *(["CPU s"] if cpu else []), "fits", "scorer fits", "runs")
+    columns = ("", *(f"{stage} s/run" for stage in stages), "total s", *(["total CPU s"] if cpu else []), "fits", "scorer fits", "runs")
     rows = []
     for label, cost in costs.items():
         times = [[number(cost.per_run[stage]) if stage in cost.per_run else "-"] for stage in stages]
@@ -138,9 +144,6 @@ def markdown(summary: Summary) -> str:
         lines += ["## All conditions", "", *_markdown(cost_table(COSTS_OF_ALL, summary.costs))]
     lines += [f"- Note: {text}" for text in overall(summary)]
     return "\n".join(lines).strip() + "\n"
-
-
-COSTS_OF_ALL: Final = "median seconds of a run; trainings behind all runs of a method, shared ones counted once"
 
 
 def _markdown(table: TextTable) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from adtoolkit.compare import Records, RunRecord, summarise
 from adtoolkit.compare.grouping import full_key
 from adtoolkit.compare.tables import as_json, footnotes, markdown, overall, to_csv, words_of
-from adtoolkit.errors import ConfigError, UnknownNameError
+from adtoolkit.errors import AdtoolError, ConfigError
 
 NOISE = np.random.default_rng(0).normal(0, 0.05, 100)
 
@@ -290,10 +290,20 @@ def test_baseline_by_label_by_name_or_by_part(three, name):
     assert compare(*three, baseline=name).conditions[0].baseline == "sigma+cathode"
 
 
-@pytest.mark.parametrize("more", [{"baseline": "nobody"}, {"baseline": "sigma"}, {"metrics": ["sic@1e-9"]}, {"by": ["colour"]}])
+@pytest.mark.parametrize("more", [{"baseline": "nobody"}, {"metrics": ["sic@1e-9"]}, {"by": ["colour"]}])
 def test_unknown_names_are_refused_with_those_there_are(three, more):
-    with pytest.raises(UnknownNameError, match="There is no"):
+    with pytest.raises(AdtoolError, match=r"There is no .*[Tt]here is: "):
         compare(*three, **more)
+
+
+def test_a_misspelt_key_is_refused_with_those_close_to_it(three):
+    with pytest.raises(ConfigError, match=r"There is no key 'scoer' in .*\. Did you mean scorer\? See"):
+        compare(*three, by=["scoer"])
+
+
+def test_a_baseline_that_fits_several_methods_is_refused_with_them(three):
+    with pytest.raises(ConfigError, match=r"'sigma' fits 2 methods: sigma\+cathode, sigma\+anode\. Name one"):
+        compare(*three, baseline="sigma")
 
 
 def test_short_names_of_keys():
@@ -305,7 +315,7 @@ def test_short_names_of_keys():
         "estimator.epochs",
         "scorer.members",
     ]
-    with pytest.raises(UnknownNameError, match=r"estimator\.depth, scorer\.depth"):
+    with pytest.raises(ConfigError, match=r"estimator\.depth, scorer\.depth"):
         full_key("depth", runs)
 
 
