@@ -96,7 +96,7 @@ class RAnode(Scorer[RAnodeConfig]):
 
         Raises:
             DataError: if there are too few, or values that are not finite.
-            RunError: if the background's density is no number.
+            RunError: if the background gives hardly any event a density.
         """
         if len(window) < _LEAST_EVENTS:
             raise DataError(f"R-ANODE has {len(window)} events in the window and needs {_LEAST_EVENTS}.", "Widen it: --window LO HI")
@@ -108,9 +108,7 @@ class RAnode(Scorer[RAnodeConfig]):
         if window.weights.min() < 0 or not window.weights.sum() > 0:
             raise DataError("The window's events have negative weights or none above zero.", "Use weights that are zero or larger.")
         density = log_background(background, window, self.config.guard)
-        if bad := int((np.isnan(density) | (density == np.inf)).sum()):
-            raise RunError(f"The background's density is no number for {bad:,} of {len(window):,} events.", "Train the estimator longer.")
-        possible = density > IMPOSSIBLE
+        possible = np.isfinite(density) & (density > IMPOSSIBLE)
         if low := int((~possible).sum()):
             # one such event would outweigh all others in every mean of logarithms
             what = "they are left out of the training and score highest"

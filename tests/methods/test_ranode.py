@@ -43,12 +43,6 @@ def fit(data, background=None, told=None, seed=0, workdir=None, **options):
     return RAnode(RAnodeConfig(**FAST | options)).fit(data, background or exact_background(), ctx)
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    """Checkpoints of contexts without a folder fall here."""
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """Fitted without the guard on 250 signal events, as the densities of the toy are exact."""
