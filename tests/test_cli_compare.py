@@ -17,7 +17,7 @@ from adtoolkit.compare import load, summarise
 from adtoolkit.compare.curves import EPS_GRID, band, read_scored, sic_curve
 from adtoolkit.metrics.curves import sic
 from adtoolkit.metrics.selection import judge
-from adtoolkit.plots.compare import draw_against_signal, families, looks
+from adtoolkit.plots.compare import BOUND, _band, draw_against_signal, draw_sic_curves, families, looks, y_range
 
 CONFIG = """seed = {seed}
 [data]
@@ -292,8 +292,32 @@ def test_signal_is_shown_as_counted_in_the_window(runs):
     counts = [next(r.events for r in summary.records if r.config["data.n_signal"] == n) for n in (100, 400)]
     expected = [c["signal in window"] / np.sqrt(c["data in window"] - c["signal in window"]) for c in counts]
 
-    np.testing.assert_allclose(line.get_xdata(), expected, rtol=0.05)
+    np.testing.assert_allclose(line.get_xdata(), expected, atol=0.05 * np.ptp(expected))
     assert min(line.get_ydata()) > 5
+
+
+def test_methods_side_by_side_hide_no_marker_and_the_axis_is_that_of_the_methods(runs):
+    summary = summarise(load([runs]), metrics=["sic@1e-1"])
+    (family,) = families(summary)
+    axes = draw_against_signal(family, "sic@1e-1", looks(summary), "title").axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    lo, hi = axes.get_ylim()
+
+    assert len({tuple(lines[name].get_xdata()) for name in ("weak", "strong", "random")}) == 3
+    assert lo == 0, "methods from 3 to 6"
+    assert (BOUND in lines) == (1 / np.sqrt(0.1) <= hi)
+    rows = [np.array([[3.0, 2.9, 3.1], [2.8, np.nan, np.nan]])]
+    assert y_range(rows) == pytest.approx((2.77, 3.13))
+
+
+def test_the_bound_of_the_sic_is_drawn_and_the_floor_named(runs):
+    (condition, *_) = (summary := summarise(load([runs]))).conditions
+    curves = {group.label: _band(group) for group in condition.groups}
+    axes = draw_sic_curves(condition, curves, looks(summary), "title").axes[0]
+    (bound,) = [line for line in axes.get_lines() if line.get_label() == BOUND]
+
+    np.testing.assert_allclose(bound.get_ydata() * np.sqrt(bound.get_xdata()), 1)
+    assert f"from the statistical floor ({axes.get_xlim()[0]:.2g}) on" in axes.get_xlabel()
 
 
 def test_no_two_of_many_methods_look_alike(tmp_path):

@@ -28,6 +28,9 @@ ROLES: Final = {"floor": (GREY, ":", "v"), "ceiling": (BLACK, "-", "D")}
 BAND: Final = " and 68 % of the seeds"
 NO_BAND: Final = " (too few seeds for a band)"
 FLOOR: Final = "expected of random"
+BOUND: Final = r"bound, $1/\sqrt{\epsilon_B}$: all signal"
+#: Methods are drawn side by side, this share of the axis apart.
+ASIDE: Final = 0.008
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,18 @@ def draw_sic_curves(condition: Condition, curves: Mapping[str, Band], styles: Ma
             text += f", up to {peak:.3g}"
         ax.plot(found.eps, found.median, color=look.colour, linestyle=look.line, linewidth=1.6, label=text)
     ax.plot(EPS_GRID, np.sqrt(EPS_GRID), color=GREY, linestyle="--", linewidth=1.0, label=FLOOR)
-    ax.set(xscale="log", xlim=(min(reached, default=1e-3), 1), ylim=(0, 1.08 * max(top, 1.2)))
-    tidy(ax, r"background efficiency $\epsilon_B$", r"SIC $=\epsilon_S/\sqrt{\epsilon_B}$", title)
+    ax.plot(EPS_GRID, 1 / np.sqrt(EPS_GRID), color=BLACK, linestyle="-.", linewidth=0.8, alpha=0.5, label=BOUND, zorder=1)
+    start = min(reached, default=1e-3)
+    ax.set(xscale="log", xlim=(start, 1), ylim=(0, 1.08 * max(top, 1.2)))
+    if start > 2e-3:  # hardly two decades: their ends alone would not tell where one is
+        ax.xaxis.set_minor_formatter(lambda x, _: text if (text := f"{x:.6g}")[-1] in "25" else "")
+        ax.tick_params(axis="x", which="minor", labelsize="small")
+    tidy(
+        ax,
+        rf"background efficiency $\epsilon_B$, from the statistical floor ({start:.2g}) on",
+        r"SIC $=\epsilon_S/\sqrt{\epsilon_B}$",
+        title,
+    )
     banded = any(not np.isnan(b.lo).all() for b in curves.values())
     _beside(fig, ax, f"median{BAND if banded else NO_BAND}\n(runs drawn of those planned)")
     return fig
@@ -164,32 +177,42 @@ def draw_against_signal(family: Sequence[Condition], metric: str, styles: Mappin
     """Median of a metric against S/sqrt(B) in the window, a line per method; bands of 68 % of the seeds, where there are three."""
     at = np.array([signal_of(condition) or (np.nan, np.nan) for condition in family])
     labels = dict.fromkeys(group.label for condition in reversed(family) for group in condition.groups)
-    fig = figure(8.6, 5.0)
-    ax = fig.add_subplot()
-    for label in labels:
-        if not np.isnan(rows := _rows(family, label, metric)).all():
-            look = styles[label]
-            shown = ~np.isnan(rows[:, 0])
-            ax.fill_between(at[shown, 1], rows[shown, 1], rows[shown, 2], color=look.colour, alpha=0.15, linewidth=0)
-            style: dict[str, Any] = {
-                "color": look.colour,
-                "linestyle": look.line,
-                "marker": look.marker,
-                "markersize": 4.5,
-                "linewidth": 1.5,
-            }
-            ax.plot(at[shown, 1], rows[shown, 0], label=label, **style)
-    if not ax.get_lines():
+    drawn = {label: rows for label in labels if not np.isnan(rows := _rows(family, label, metric)).all()}
+    if not drawn:
         return None
     eps = float(metric.partition("@")[2])
-    ax.axhline(math.sqrt(eps), color=GREY, linestyle="--", linewidth=1.0, label=FLOOR)
+    lo, hi = y_range([rows for label, rows in drawn.items() if styles[label].colour != GREY] or list(drawn.values()))
+    fig = figure(8.6, 5.0)
+    ax = fig.add_subplot()
+    step = ASIDE * (float(np.ptp(at[:, 1])) or 1.0)
+    for i, (label, rows) in enumerate(drawn.items()):
+        look = styles[label]
+        shown = ~np.isnan(rows[:, 0])
+        x = at[shown, 1] + step * (i - (len(drawn) - 1) / 2)
+        ax.fill_between(x, rows[shown, 1], rows[shown, 2], color=look.colour, alpha=0.15, linewidth=0)
+        off = f" ({np.nanmedian(rows[:, 0]):.2g}, below)" if np.nanmax(rows[:, 0]) < lo else ""
+        style: dict[str, Any] = {"linestyle": look.line, "marker": look.marker, "markersize": 4.5, "linewidth": 1.5}
+        ax.plot(x, rows[shown, 0], label=f"{label}{off}", color=look.colour, **style)
+    off = f" ({math.sqrt(eps):.2g}, below)" if math.sqrt(eps) < lo else ""
+    ax.axhline(math.sqrt(eps), color=GREY, linestyle="--", linewidth=1.0, label=f"{FLOOR}{off}")
+    if (bound := 1 / math.sqrt(eps)) <= hi:
+        ax.axhline(bound, color=BLACK, linestyle="--", linewidth=0.8, label=BOUND)
     banded = any(group.cells[metric].spread.lo is not None for condition in family for group in condition.groups)
-    ax.set_ylim(0, 1.06 * ax.get_ylim()[1])
-    tidy(ax, r"signal injected, $S/\sqrt{B}$ in the window", rf"SIC at $\epsilon_B$ = {eps:g}")
+    ax.set_ylim(lo, hi)
+    tidy(ax, r"signal injected, $S/\sqrt{B}$ in the window (methods side by side)", rf"SIC at $\epsilon_B$ = {eps:g}")
     _counts(ax, at)
     ax.set_title(title, fontsize="small", loc="left", pad=8)
     _beside(fig, ax, f"median{BAND if banded else NO_BAND}")
     return fig
+
+
+def y_range(rows: Sequence[np.ndarray[Any, np.dtype[np.float64]]]) -> tuple[float, float]:
+    """Of the y axis: all of the methods; down to zero where that costs them no more than half of the height."""
+    values = np.concatenate([row[np.isfinite(row)] for row in rows])
+    least, most = float(values.min()), float(values.max())
+    margin = 0.1 * (most - least or 0.1 * most or 1.0)
+    lo = 0.0 if 0 <= least < 0.5 * most else least - margin
+    return lo, most + margin if lo else most + 0.06 * (most or 1.0)
 
 
 def _rows(family: Sequence[Condition], label: str, metric: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -213,5 +236,5 @@ def _counts(ax: Axes, at: np.ndarray[Any, np.dtype[np.float64]]) -> None:
     top.set_xticks([float(at[i, 1]) for i in kept], [f"{at[i, 0]:,.0f}" for i in kept], fontsize="x-small")
     top.minorticks_off()
     top.tick_params(direction="in")
-    top.set_xlabel("S", fontsize="small")
+    top.set_xlabel(r"$S$: signal events in the window", fontsize="small")
     ax.tick_params(which="both", top=False)
