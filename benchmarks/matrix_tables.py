@@ -1,0 +1,50 @@
+"""The tables of the large benches, for tables.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+
+def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str]:
+    """Every method on the same events, a table per size of the signal."""
+    if data is None:
+        return
+    runs = data["runs"]
+    yield f"## {title}\n"
+    yield f"{remark} Median over seeds, and in brackets the 16 to 84 % band; `sic@e` is the significance improvement at background"
+    yield "efficiency e, `closure` the AUC between template and true background of the window. CPU seconds of one core, medians:"
+    yield "training of the background model, template, densities and scorer (all folds). A model trained on all events, `sigma`,"
+    yield "serves its four rows. Seeds: how many of them a row has.\n"
+    for n_signal in sorted({run["n_signal"] for run in runs}):
+        chosen = [run for run in runs if run["n_signal"] == n_signal]
+        ratios = [run["signal"] / (run["events"] - run["signal"]) ** 0.5 for run in chosen]
+        yield f"### {n_signal} signal events, S/√B = {sorted(ratios)[len(ratios) // 2]:.1f} in the window\n"
+        yield "| | seeds | sic@0.1 | sic@0.01 | sic@0.001 | closure | training | template | scorer |"
+        yield "|---|---|---|---|---|---|---|---|---|"
+        for method in dict.fromkeys(run["method"] for run in chosen):
+            own = [run for run in chosen if run["method"] == method]
+            cells = [_spread([run["metrics"].get(key) for run in own]) for key in ("sic@1e-1", "sic@1e-2", "sic@1e-3", "closure-auc")]
+            times = [_middle([run["cpu_s"].get(kind) for run in own]) for kind in ("fit", "template")]
+            scorer = _middle([run["cpu_s"].get("score", 0.0) + run["cpu_s"].get("density", 0.0) for run in own])
+            yield f"| {method} | {len(own)} | {' | '.join([*cells, *times, scorer])} |"
+        yield ""
+    yield f"```console\n$ {data['command']}\n```\n"
+
+
+def _spread(values: list[Any]) -> str:
+    """Median and 68 % band of what is there."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    median, low, high = np.quantile(known, [0.5, 0.16, 0.84])
+    digits = 3 if high < 1 else 2
+    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _middle(values: list[Any]) -> str:
+    """Median of seconds."""
+    known = [value for value in values if value]
+    return f"{np.median(known):.0f}" if known else "-"
