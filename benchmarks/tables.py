@@ -28,16 +28,16 @@ MATRICES = (
         "matrix_lhco",
         "Every method on LHC Olympics events",
         (
-            "60,000 background events of which 8,500 lie in the window, five features; the test background is the data's own, cross-fitted, "
-            "so that the SIC at 0.001 rests on 8.5 events and has a statistical error of 17 %."
+            "60,000 background events of which 8,500 lie in the window, five features; the test background is that of the data, "
+            "cross-fitted, so the SIC at 0.001 rests on 8.5 events and has a statistical error of 17 %."
         ),
     ),
     (
         "matrix_dijets",
         "Every method on simulated dijets",
         (
-            "150,000 background events of which 21,000 lie in the window, five features; 25,800 test background events in the window, so that "
-            "the SIC at 0.001 rests on 26 events."
+            "150,000 background events of which 21,000 lie in the window, five features; 25,800 test background events in the window, "
+            "so that the SIC at 0.001 rests on 26 events."
         ),
     ),
 )
