@@ -296,16 +296,6 @@ def test_unknown_names_are_refused_with_those_there_are(three, more):
         compare(*three, **more)
 
 
-def test_a_misspelt_key_is_refused_with_those_close_to_it(three):
-    with pytest.raises(ConfigError, match=r"There is no key 'scoer' in .*\. Did you mean scorer\? See"):
-        compare(*three, by=["scoer"])
-
-
-def test_a_baseline_that_fits_several_methods_is_refused_with_them(three):
-    with pytest.raises(ConfigError, match=r"'sigma' fits 2 methods: sigma\+cathode, sigma\+anode\. Name one"):
-        compare(*three, baseline="sigma")
-
-
 def test_short_names_of_keys():
     runs = [run(config={"scorer.members": 1, "estimator.epochs": 2, "estimator.depth": 1, "scorer.depth": 1})]
 

@@ -115,3 +115,15 @@ def test_columns_of_costs_are_named_for_what_they_are():
 
     assert table.columns == ("", "fit s/run", "score s/run", "total s", "total CPU s", "fits", "scorer fits", "runs")
     assert table.rows[0][1:] == (["10"], ["3"], ["19"], ["12"], ["1"], ["3"], ["3"])
+
+
+def test_a_misspelt_key_is_refused_with_those_close_to_it():
+    with pytest.raises(ConfigError, match=r"There is no key 'scoer' in .*\. Did you mean scorer\? See"):
+        compare(run(), by=["scoer"])
+
+
+def test_a_baseline_that_fits_several_methods_is_refused_with_them():
+    runs = [run("a", config={**run().config, "scorer.name": "a", "scorer.lr": lr}) for lr in (1, 2)]
+
+    with pytest.raises(ConfigError, match=r"'a' fits 2 methods: .*\. Name one of them"):
+        compare(*runs, baseline="a")
