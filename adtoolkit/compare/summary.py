@@ -241,7 +241,7 @@ def _baseline(groups: Sequence[Bunch], labels: dict[int, str], wanted: str | Non
         parts = set(wanted.split("+"))
         found = list(dict.fromkeys(labels[id(g)] for g in groups if parts <= set(_full_name(g).split("+"))))
     if len(found) > 1:
-        raise ConfigError(f"'{wanted}' fits {len(found)} methods: {', '.join(found)}.", "Name one of them with --baseline")
+        raise ConfigError(f"'{wanted}' fits {len(found)} methods: {'; '.join(found)}.", "Name one of them with --baseline")
     if not found:
         raise UnknownNameError("group for the baseline", wanted, names)
     return found[0]
