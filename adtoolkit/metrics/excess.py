@@ -80,7 +80,7 @@ class Excess(Metric[ExcessConfig]):
 
     The expectation is eps times the data in the window, so a signal that is not small raises it a little. All errors are
     statistical: a template that differs from the background makes an excess too, which ``closure`` would show and a signal
-    would not. arXiv:2411.00085 estimates that systematic error; it is not in these numbers.
+    would not. arXiv:2411.00085 estimates that systematic error; it is not in these numbers. The interval of the expectation ends at 0.
 
     References:
         Cut and count over windows without a fit: arXiv:2411.00085.
@@ -97,7 +97,7 @@ class Excess(Metric[ExcessConfig]):
                 continue
             name = power(eps)
             out |= {f"observed@{name}": float(cut.observed), f"expected@{name}": cut.expected}
-            out |= {f"expected@{name}-lo": cut.expected - cut.error, f"expected@{name}-hi": cut.expected + cut.error}
+            out |= {f"expected@{name}-lo": max(cut.expected - cut.error, 0.0), f"expected@{name}-hi": cut.expected + cut.error}
             out[f"excess-z@{name}"] = cut.significance
         if out:
             ctx.note("excess: statistical errors only; a template that differs from the background makes an excess too.")

@@ -73,6 +73,13 @@ def test_a_signal_is_an_excess_of_its_size():
     assert told["expected@1e-2-lo"] < told["expected@1e-2"] < told["expected@1e-2-hi"]
 
 
+def test_no_negative_number_of_events_is_expected():
+    told = Excess(ExcessConfig(at=(6e-4,), least=0.5)).compute(search(0, 0), RunContext())
+
+    assert told["expected@6e-4"] < 1
+    assert told["expected@6e-4-lo"] == 0.0
+
+
 def test_cuts_that_leave_nothing_are_left_out_and_said():
     notes = []
     context = RunContext(tell=lambda event: notes.append(event.text))
