@@ -184,6 +184,7 @@ class RAnode(Scorer[RAnodeConfig]):
             "w": found.w,
             "w-trained": chosen.w,
             "held-out-gain": chosen.gain,
+            "held-out-events": float(len(chosen.log_r)),
             "members": float(self.config.members),
             "dead-members": float(chosen.dead),
             "skipped-steps": float(skipped),
