@@ -12,7 +12,7 @@ from adtoolkit.metrics.config import MaxSicConfig
 from adtoolkit.metrics.curves import Float, bootstrap, grid, interval, sic, signal_efficiency
 from adtoolkit.metrics.ranking import floor_of
 from adtoolkit.metrics.selection import Judged
-from adtoolkit.plots.style import BLUE, GREY, RED, figure, legend, tidy
+from adtoolkit.plots.style import BLUE, GREY, RED, figure, legend, legend_below, tidy
 
 
 def _bands(judged: Judged) -> tuple[Float, Float, Float, Float, float]:
@@ -54,7 +54,7 @@ def draw_sic(judged: Judged, metrics: Mapping[str, float]) -> Figure:
 def draw_roc(judged: Judged, metrics: Mapping[str, float]) -> Figure:
     """Background rejection against signal efficiency."""
     eps, eff, lo, hi, floor = _bands(judged)
-    fig = figure()
+    fig = figure(height=4.9)
     ax = fig.add_subplot()
     good = eps >= floor * (1 - 1e-9)
     auc = f" (AUC {metrics['auc']:.3f})" if "auc" in metrics else ""
@@ -62,9 +62,8 @@ def draw_roc(judged: Judged, metrics: Mapping[str, float]) -> Figure:
     ax.plot(eff, 1 / eps, color=BLUE, linewidth=0.8, linestyle=":")
     ax.plot(eff[good], 1 / eps[good], color=BLUE, linewidth=1.8, label=f"score{auc}")
     ax.plot(eps, 1 / eps, color=GREY, linestyle="--", linewidth=1.2, label="random")
-    ax.axhspan(1 / floor, 1 / eps[0], color=GREY, alpha=0.15, linewidth=0)
-    ax.text(0.99, 1 / floor, "statistical floor ", fontsize="x-small", color=GREY, ha="right", va="bottom")
+    ax.axhspan(1 / floor, 1 / eps[0], color=GREY, alpha=0.15, linewidth=0, label="beyond the statistical floor")
     ax.set(yscale="log", xlim=(0, 1), ylim=(1, 1 / eps[0]))
     tidy(ax, r"signal efficiency $\epsilon_S$", r"background rejection $1/\epsilon_B$", _source(judged))
-    legend(ax, loc="upper right", bbox_to_anchor=(1, 0.78))
+    legend_below(fig, 4)
     return fig

@@ -10,25 +10,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from adtoolkit.metrics.closure import true_background
+from adtoolkit.metrics.closure import equal_edges, pulls, true_background
+from adtoolkit.metrics.config import ClosureConfig
 from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, legend, tidy
 from adtoolkit.scored import Scored
 
 COLUMNS = 3
+#: Bins of the pulls, those of the metric.
+BINS = ClosureConfig().bins
 
 
 def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None:
     """One panel per feature: the window's data, the template scaled to it and, where truth is known, the true background.
 
-    Pulls compare the template with true background, or with the data where truth is not known. The first and the last bin hold what lies
-    beyond.
+    The first and the last bin hold what lies beyond. Pulls are those of the metric ``closure``: the template against true background, or
+    against the data where truth is not known, in bins that these fill equally, the first and the last open.
     """
     if scored.template is None or not len(scored.template):
         return None
-    data = scored.events.x[scored.inside(scored.events)]
-    background = true_background(scored).x if scored.events.truth is not None else None
-    known = background is not None and len(background) > 0
-    reference, name = (background, "true background") if background is not None and known else (data, "data")
+    inside = scored.events[scored.inside(scored.events)]
+    true = true_background(scored) if scored.events.truth is not None else inside[:0]
+    reference, name = (true, "true background") if len(true) else (inside, "data")
+    data, background = inside.x, true.x if len(true) else None
     n = len(scored.features)
     columns = min(n, COLUMNS)
     rows = math.ceil(n / columns)
@@ -40,8 +43,8 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
         low = fig.add_subplot(panels[2 * row + 1, column], sharex=ax)
         drawn = scored.template.x[:, i]
         edges = clipped_edges(data[:, i], drawn)
-        _panel(ax, edges, data[:, i], drawn, background[:, i] if background is not None and known else None)
-        _pulls(low, edges, reference[:, i], drawn)
+        _panel(ax, edges, data[:, i], drawn, background[:, i] if background is not None else None)
+        _pulls(low, edges, reference.x[:, i], drawn, reference.weight)
         ax.tick_params(labelbottom=False)
         tidy(low, feature, "pull" if column == 0 else "")
         if column == 0:
@@ -49,7 +52,7 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
         if i == 0:
             legend(ax)
     closure = f"; two-sample AUC {metrics['closure-auc']:.3f}" if "closure-auc" in metrics else ""
-    fig.suptitle(f"template in the window; pulls against {name}{closure}", fontsize="medium")
+    fig.suptitle(f"template in the window; pulls against {name}, in {BINS} bins that it fills equally{closure}", fontsize="medium")
     return fig
 
 
@@ -66,11 +69,19 @@ def _panel(
     tidy(ax)
 
 
-def _pulls(ax: Axes, edges: NDArray[np.float64], reference: NDArray[np.floating], drawn: NDArray[np.floating]) -> None:
-    n, t, scale = counted(reference, edges), counted(drawn, edges), len(reference) / len(drawn)
-    values = (t * scale - n) / np.sqrt(np.maximum(n + scale**2 * t, 1e-9))
+def _pulls(
+    ax: Axes,
+    edges: NDArray[np.float64],
+    reference: NDArray[np.floating],
+    drawn: NDArray[np.floating],
+    weight: NDArray[np.floating] | None,
+) -> None:
+    """A line per bin, as wide as it is; the open ones at the ends reach to those of the histogram."""
+    bins = equal_edges(reference, BINS)
+    values = pulls(reference, drawn, bins, weight)
     limit = max(4.0, 1.1 * float(np.abs(values).max()))
+    shown = np.clip(bins, edges[0], edges[-1])
     ax.axhspan(-1, 1, color=BLUE, alpha=0.15, linewidth=0)
     ax.axhline(0, color=BLACK, linewidth=0.6)
-    ax.plot((edges[:-1] + edges[1:]) / 2, values, ".", color=RED, markersize=4)
+    ax.hlines(values, shown[:-1], shown[1:], color=RED, linewidth=1.8)
     ax.set_ylim(-limit, limit)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from adtoolkit.metrics.likelihood_ratio import log_likelihood, profile, weights_in
-from adtoolkit.plots.style import BLACK, BLUE, GREY, ORANGE, RED, figure, legend, tidy
+from adtoolkit.plots.style import BLACK, BLUE, GREY, ORANGE, RED, figure, legend_below, tidy
 from adtoolkit.scored import Scored
 
 POINTS = 201
@@ -25,13 +25,13 @@ def draw_scan(scored: Scored) -> Figure | None:
     most = max([3 * found.hi - 2 * found.w, *(float(points[-1, 0]) for points in curves), 1e-4])
     w = np.linspace(0, min(most, 0.999), POINTS)
     whole = np.array([2 * log_likelihood(log_r, at, weight) for at in w])
-    fig = figure(6.4 + 3.4 * bool(scans), 4.6)
+    fig = figure(6.4 + 3.4 * bool(scans), 5.2)
     ax = fig.add_subplot(1, 2, 1) if scans else fig.add_subplot()
     for k, points in enumerate(curves):
-        label = "each fold's training events, held out by members" if k == 0 else None
+        label = f"events held out by the members of a fold{_held_out(scored)}" if k == 0 else None
         ax.plot(points[:, 0], 2 * points[:, 1], color=BLUE, alpha=0.5, linewidth=1.0, label=label)
     q0 = f", $q_0$ = {found.q0:.1f}" if weight is None else " (weighted)"
-    ax.plot(w, whole, color=BLACK, linewidth=1.8, label=f"all data, cross-fitted: $\\hat{{w}}$ = {found.w:.4f}{q0}")
+    ax.plot(w, whole, color=BLACK, linewidth=1.8, label=f"all {len(log_r):,} data, cross-fitted: $\\hat{{w}}$ = {found.w:.4f}{q0}")
     ax.axvspan(found.lo, found.hi, color=ORANGE, alpha=0.3, linewidth=0, label=r"$\Delta\ln L$ = 1/2 (68 %)")
     truth = scored.events.truth
     if truth is not None:
@@ -39,9 +39,10 @@ def draw_scan(scored: Scored) -> Figure | None:
         ax.axvline(share, color=RED, linestyle="--", linewidth=1.2, label=f"true signal fraction {share:.4f}")
     ax.axhline(0, color=GREY, linewidth=0.8)
     top = max([4.0, float(whole.max()), *(2 * float(points[:, 1].max()) for points in curves)])
-    ax.set(xlim=(0, w[-1]), ylim=(-max(0.15 * top, 4.0), 1.6 * top))  # far below zero is of no interest, above is the legend
+    least = min([0.0, float(whole.min()), *(2 * float(points[:, 1].min()) for points in curves)])
+    # Far below zero is of no interest.
+    ax.set(xlim=(0, w[-1]), ylim=(max(least, -max(0.15 * top, 4.0)) - 0.03 * top, 1.06 * top))
     tidy(ax, "signal fraction $w$", r"2 ln [L($w$) / L(0)]", "for an exact background density")
-    legend(ax, loc="upper left" if found.w > w[-1] / 2 else "upper right")
     if scans:
         own = fig.add_subplot(1, 2, 2)
         for points in scans:
@@ -49,4 +50,13 @@ def draw_scan(scored: Scored) -> Figure | None:
         own.set_xscale("log")
         own.axhline(0, color=GREY, linewidth=0.8)
         tidy(own, "$w$ of the training", "", "trained at fixed $w$, a line per fold")
+    legend_below(fig, 1)
     return fig
+
+
+def _held_out(scored: Scored) -> str:
+    """How many events the likelihood of a fold is of, where its scorer says so: fewer than all data, so that it is smaller."""
+    counts = [round(fit["held-out-events"]) for fit in scored.fits if "held-out-events" in fit]
+    if not counts:
+        return ""
+    return f", n = {min(counts):,}" + (f" to {max(counts):,}" if max(counts) > min(counts) else "")

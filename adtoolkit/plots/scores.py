@@ -42,6 +42,7 @@ def draw_scores(scored: Scored) -> Figure | None:
         else:
             ax.stairs(count / total / width, edges, color=colour, linewidth=1.4, label=name, fill=False)
     ax.set_yscale("log")
-    tidy(ax, "score", "density", "held-out scores in the window; the end bins hold what lies beyond")
+    name = "log p(signal) / p(background)" if scored.log_ratio else "score"
+    tidy(ax, name, "density", "held-out scores in the window; the end bins hold what lies beyond")
     legend(ax)
     return fig

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from adtoolkit.metrics.selection import truth_is
-from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, mass_label, tidy
+from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, legend_below, mass_label, tidy
 from adtoolkit.scored import Scored
 
 COLUMNS = 3
@@ -25,7 +25,8 @@ def draw_signal(scored: Scored) -> Figure | None:
     data = scored.events[scored.inside(scored.events)]
     test = scored.test[scored.inside(scored.test) & truth_is(scored.test, 1)]
     true = test if len(test) else data[truth_is(data, 1)]
-    kinds = [("data in the window", data, BLACK), ("template", scored.template, BLUE), ("true signal", true, GREEN)]
+    known = "true signal of the test events" if len(test) else "true signal of the data"
+    kinds = [("data in the window", data, BLACK), ("template", scored.template, BLUE), (known, true, GREEN)]
     kinds = [kind for kind in kinds if kind[1] is not None and len(kind[1])]
     kinds.append(("learnt signal", scored.signal, RED))
 
@@ -33,7 +34,7 @@ def draw_signal(scored: Scored) -> Figure | None:
         return sample.m if i == 0 else sample.x[:, i - 1]  # type: ignore[attr-defined,no-any-return]
 
     n = 1 + len(scored.features)
-    columns = min(n, COLUMNS)
+    columns = 2 if n == 4 else min(n, COLUMNS)  # four fill a square, and leave two places empty in rows of three
     fig = figure(3.6 * columns + 0.4, 2.9 * math.ceil(n / columns) + 0.5)
     for i, name in enumerate((mass_label(scored), *scored.features)):
         ax = fig.add_subplot(math.ceil(n / columns), columns, i + 1)
@@ -54,6 +55,7 @@ def draw_signal(scored: Scored) -> Figure | None:
                     ax.stairs(height, edges, color=colour, fill=True, alpha=0.2)
         ax.set_ylim(bottom=0)
         tidy(ax, name, "density" if i % columns == 0 else "")
-    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize="small")
-    fig.suptitle(f"signal learnt in the window ({len(scored.signal):,} draws of all folds)", fontsize="medium")
+    legend_below(fig, 4 if columns > 2 else 2)
+    against = ", ".join(f"{label} ({len(sample):,})" for label, sample, _ in kinds[:-1] if sample is not None)
+    fig.suptitle(f"learnt signal ({len(scored.signal):,} draws of all folds) against\n{against}; each to area 1", fontsize="small")
     return fig

@@ -52,6 +52,13 @@ def legend(ax: Axes, **options: Any) -> None:
         ax.legend(frameon=False, fontsize="small", **options)
 
 
+def legend_below(fig: Figure, ncols: int) -> None:
+    """The legend of the first axes below all of them, where it hides no curve, whatever its shape."""
+    handles, labels = fig.axes[0].get_legend_handles_labels()
+    if handles:
+        fig.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize="small")
+
+
 def headed(fig: Figure, title: str) -> Figure:
     """Write a title above everything else; what stood there becomes its second line."""
     if title:

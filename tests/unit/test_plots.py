@@ -8,12 +8,16 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from adtoolkit.context import RunContext
+from adtoolkit.metrics.closure import Closure
+from adtoolkit.metrics.config import ClosureConfig
 from adtoolkit.metrics.excess import cut_at
 from adtoolkit.metrics.selection import judge
 from adtoolkit.plots import draw_all
-from adtoolkit.plots.curves import draw_sic
+from adtoolkit.plots.curves import draw_roc, draw_sic
 from adtoolkit.plots.features import draw_features
 from adtoolkit.plots.mass import mass_edges
+from adtoolkit.plots.scores import draw_scores
 from adtoolkit.plots.style import clipped_edges, counted, figure, save
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample, Window
@@ -128,6 +132,36 @@ def test_axes_say_what_they_show(scored):
     assert "background efficiency" in ax.get_xlabel()
     assert "max SIC 3.10" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert [p.get_xlabel() for p in panels if p.get_xlabel()] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_pulls_are_those_of_the_closure_metric(scored, weighted):
+    if weighted:
+        weight = np.random.default_rng(5).uniform(0.5, 2, len(scored.events))
+        scored = replace(scored, events=replace(scored.events, weight=weight), test=scored.test[:0], test_score=scored.test_score[:0])
+    told = Closure(ClosureConfig(replicas=1, members=1, limit=200)).compute(scored, RunContext())
+    panels = draw_features(scored, METRICS).axes[1::2]
+
+    for panel, feature in zip(panels, scored.features, strict=True):
+        (lines,) = panel.collections
+        heights = [line[0][1] for line in lines.get_segments()]
+        assert len(heights) == 30
+        assert np.abs(heights).max() == pytest.approx(told[f"closure-pull-{feature}"])
+
+
+def test_the_legend_of_the_roc_is_outside_of_its_axes_and_names_the_floor(scored):
+    fig = draw_roc(judge(scored), METRICS)
+    fig.draw_without_rendering()
+    (box,) = (legend.get_window_extent() for legend in fig.legends)
+
+    assert box.y1 < fig.axes[0].get_window_extent().y0
+    assert not fig.axes[0].texts
+    assert "beyond the statistical floor" in [text.get_text() for text in fig.legends[0].get_texts()]
+
+
+def test_scores_that_are_log_ratios_are_named_so(scored):
+    assert draw_scores(scored).axes[0].get_xlabel() == "score"
+    assert draw_scores(replace(scored, log_ratio=True)).axes[0].get_xlabel() == "log p(signal) / p(background)"
 
 
 def test_cut_counts_what_the_template_lets_expect_whatever_the_scales_of_the_folds(scored):

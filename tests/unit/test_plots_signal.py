@@ -44,15 +44,40 @@ def test_signal_has_a_panel_for_the_mass_and_one_per_feature(scored):
 
     assert [ax.get_xlabel() for ax in fig.axes] == ["m", "a", "b", "c"]
     assert len(fig.legends[0].get_texts()) == 4
+    assert "(500 draws of all folds) against" in fig.get_suptitle()
+    assert "template (3,000), true signal of the test events (200); each to area 1" in fig.get_suptitle()
+
+
+def test_four_panels_leave_no_place_empty(scored):
+    fig = draw_signal(scored)
+
+    assert {ax.get_subplotspec().get_gridspec().get_geometry() for ax in fig.axes} == {(2, 2)}
+    assert not fig.axes[0].get_legend()
 
 
 def test_scan_shows_the_folds_the_cross_fitted_likelihood_and_the_trained_fractions(scored):
     fig = draw_scan(scored)
 
     assert len(fig.axes) == 2
-    texts = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
+    texts = [text.get_text() for text in fig.legends[0].get_texts()]
     assert any("cross-fitted" in text for text in texts)
     assert any(f"true signal fraction {60 / 1560:.4f}" in text for text in texts)
+
+
+def test_scan_says_how_many_events_each_likelihood_is_of(scored):
+    fits = ({"w": 0.04, "held-out-events": 300.0}, {"w": 0.04, "held-out-events": 280.0})
+    texts = [text.get_text() for text in draw_scan(replace(scored, fits=fits)).legends[0].get_texts()]
+
+    assert "events held out by the members of a fold, n = 280 to 300" in texts
+    assert any(text.startswith("all 1,560 data") for text in texts)
+
+
+def test_the_scan_reaches_below_zero_as_far_as_its_curves_and_no_farther(scored):
+    flat = np.column_stack([np.linspace(0, 0.1, 11), np.zeros(11)])
+    rising = replace(scored, score=np.full(1560, 2.0, np.float32), curves={"profile": (flat, flat)})
+    lo, hi = draw_scan(rising).axes[0].get_ylim()
+
+    assert -0.05 * hi < lo < 0
 
 
 def test_pictures_need_a_scorer_that_learns_them(scored):
