@@ -291,10 +291,24 @@ def test_data_that_changed_between_cells_are_refused(tmp_path):
     assert "The events of table (seed 0) changed since this bench began" in second.output
 
 
-def started(home, *arguments):
-    command = [sys.executable, "-m", "adtoolkit", "bench", str(home / "scan.toml"), "--out", str(home / "out"), *map(str, arguments)]
-    environment = {**os.environ, "ADTOOLKIT_CACHE": str(home / "cache")}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+@pytest.fixture
+def started():
+    """Starts a bench in a session of its own; what is left of it in the end is killed."""
+    processes = []
+
+    def start(home, *more):
+        command = [sys.executable, "-m", "adtoolkit", "bench", str(home / "scan.toml"), "--out", str(home / "out"), *map(str, more)]
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        processes.append(
+            subprocess.Popen(command, env={**os.environ, "ADTOOLKIT_CACHE": str(home / "cache")}, start_new_session=True, **pipe)
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def wait_for(condition, seconds=90):
@@ -304,7 +318,7 @@ def wait_for(condition, seconds=90):
         time.sleep(0.05)
 
 
-def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path):
+def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path, started):
     (tmp_path / "scan.toml").write_text(SCAN)
     process = started(tmp_path, "--jobs", 2)
     wait_for(lambda: metrics(tmp_path / "out") or process.poll() is not None)
@@ -313,7 +327,8 @@ def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path
     survivors = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/runs/**/metrics.json")}
     assert 0 < len(survivors) < 6
     # workers whose parent was killed end by themselves
-    wait_for(lambda: not [line for line in running() if str(process.pid) == line], 20)
+    sessions = ["ps", "-eo", "sess="]
+    wait_for(lambda: str(process.pid) not in subprocess.run(sessions, capture_output=True, text=True, check=True).stdout.split(), 20)
 
     done = started(tmp_path, "--jobs", 2)
     output, _ = done.communicate(timeout=120)
@@ -321,17 +336,10 @@ def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path
     assert metrics(tmp_path / "out") == metrics(calm[0] / "out")
 
 
-def running():
-    """Session of every process that is left."""
-    out = subprocess.run(["ps", "-eo", "sess="], capture_output=True, text=True, check=True).stdout
-    return [line.strip() for line in out.splitlines()]
-
-
-def test_an_interrupt_ends_with_130_and_says_what_is_left(tmp_path):
+def test_an_interrupt_ends_with_130_and_says_what_is_left(tmp_path, started):
     (tmp_path / "scan.toml").write_text(SCAN.replace("seeds = [0]", "seeds = [0, 1]").replace("steps = 20", "steps = 100000"))
     process = started(tmp_path)
     wait_for(lambda: list(tmp_path.glob("cache/fit/*.part")) or process.poll() is not None)
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
 
