@@ -22,7 +22,9 @@ def draw_scan(scored: Scored) -> Figure | None:
         return None
     found = profile(log_r, weight)
     curves, scans = scored.curves.get("profile", ()), scored.curves.get("scan", ())
-    most = max([3 * found.hi - 2 * found.w, *(float(points[-1, 0]) for points in curves), 1e-4])
+    truth = scored.events.truth
+    share = 0.0 if truth is None else float((truth[inside] == 1).mean())
+    most = max([3 * found.hi - 2 * found.w, *(float(points[-1, 0]) for points in curves), 1.2 * share, 1e-4])
     w = np.linspace(0, min(most, 0.999), POINTS)
     whole = np.array([2 * log_likelihood(log_r, at, weight) for at in w])
     fig = figure(6.4 + 3.4 * bool(scans), 5.2)
@@ -33,9 +35,7 @@ def draw_scan(scored: Scored) -> Figure | None:
     q0 = f", $q_0$ = {found.q0:.1f}" if weight is None else " (weighted)"
     ax.plot(w, whole, color=BLACK, linewidth=1.8, label=f"all {len(log_r):,} data, cross-fitted: $\\hat{{w}}$ = {found.w:.4f}{q0}")
     ax.axvspan(found.lo, found.hi, color=ORANGE, alpha=0.3, linewidth=0, label=r"$\Delta\ln L$ = 1/2 (68 %)")
-    truth = scored.events.truth
     if truth is not None:
-        share = float((truth[inside] == 1).mean())
         ax.axvline(share, color=RED, linestyle="--", linewidth=1.2, label=f"true signal fraction {share:.4f}")
     ax.axhline(0, color=GREY, linewidth=0.8)
     top = max([4.0, float(whole.max()), *(2 * float(points[:, 1].max()) for points in curves)])
