@@ -199,7 +199,7 @@ def test_every_fix_that_is_offered_mends_the_mix(registry: Registry) -> None:
             for scorer in registry.names("scorer"):
                 outcome = resolve(registry, "table", estimator, interpolator, scorer, have=ALL_DATA)
                 for label, names in outcome.fixes if isinstance(outcome, Blocked) else ():
-                    for name in names:
+                    for name in names:  # `plan` asserts that the mix is legal
                         if label.startswith("Scorers"):
                             plan(registry, estimator, interpolator, name)
                         elif label.startswith("Interpolators"):
