@@ -11,6 +11,7 @@ from adtoolkit.densities import Densities
 from adtoolkit.errors import RunError
 from adtoolkit.interfaces import CanLogProb, CanSample
 from adtoolkit.mass import MassModel
+from adtoolkit.preprocess import Preprocess
 from adtoolkit.types import Array, Sample
 
 
@@ -27,6 +28,7 @@ class Background:
             them, since the further ones depend on m; None where m is the only one.
         weights: [K] how often each row of `conditions` is drawn, relative to the others; None for equally often.
         known: Densities of the run's events in the window, evaluated once; others are evaluated when asked for.
+        prep: How features were preprocessed, for densities in physical units; None where nobody knows.
     """
 
     model: Any
@@ -35,6 +37,7 @@ class Background:
     conditions: Array | None = None
     weights: Array | None = None
     known: Densities | None = None
+    prep: Preprocess | None = None
 
     @property
     def template(self) -> Sample:

@@ -84,6 +84,7 @@ def _interpolators() -> list[Component]:
             target="adtoolkit.interpolators.direct:Direct",
             summary="negative control: evaluate in the window a model that has seen the window's own events",
             cite="arXiv:2410.20537",
+            needs=frozenset({Cap.WINDOW}),
             accepts=frozenset({Region.ALL}),
         ),
         Component(

@@ -90,6 +90,14 @@ class HasField(Protocol):
         """[] time, [N, D] tensor, [N, 1+C] tensor -> [N, D] velocity; t = 0 is noise N(0, I), t = 1 is data."""
 
 
+@runtime_checkable
+class HasCoordinates(Protocol):
+    """Models that work in coordinates y of their own; the density there, not that of x, may be what a method publishes as its score."""
+
+    def log_det(self, x: Array, cond: Array) -> Array:
+        """[N, D], [N, 1+C] -> [N] log |dy/dx|: subtract it from `CanLogProb.log_prob` to get the density of y."""
+
+
 PROTOCOLS: Final[dict[Cap, type]] = {Cap.SAMPLE: CanSample, Cap.LOG_PROB: CanLogProb, Cap.RECONSTRUCT: CanReconstruct, Cap.FIELD: HasField}
 
 

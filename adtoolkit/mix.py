@@ -154,8 +154,22 @@ def resolve(
     return Plan(mix.data, mix.estimator, mix.interpolator, mix.scorer, mix.have, _region(mix), _background(mix))
 
 
+#: What the data must offer for a region to have events.
+_EVENTS_OF: Final[dict[Region, Caps]] = {
+    Region.ALL: frozenset(),
+    Region.SIDEBAND: frozenset({Cap.WINDOW}),
+    Region.REFERENCE: frozenset({Cap.REFERENCE}),
+}
+
+
+def _accepted(mix: _Mix) -> tuple[Region, ...]:
+    """The estimator's regions, in its order, whose models the interpolator takes."""
+    return tuple(region for region in mix.estimator.trains_on if region in mix.interpolator.accepts)
+
+
 def _region(mix: _Mix) -> Region | None:
-    return next((region for region in mix.estimator.trains_on if region in mix.interpolator.accepts), None)
+    """The first of them that the data have."""
+    return next((region for region in _accepted(mix) if _EVENTS_OF[region] <= mix.have), None)
 
 
 def _background(mix: _Mix) -> Caps:
@@ -173,11 +187,11 @@ def _faults(mix: _Mix) -> Iterator[Fault]:
     estimator, interpolator, scorer = mix.estimator, mix.interpolator, mix.scorer
     nothing = makes_nothing(estimator)
     parts = [estimator, scorer] if nothing else [estimator, interpolator, scorer]
-    for cap in sorted(frozenset[str]().union(*(part.needs for part in parts)) & DATA_CAPS - mix.have):
+    asked = frozenset[str]().union(*(part.needs for part in parts))
+    for cap in sorted(asked & DATA_CAPS - mix.have):
         *most, last = (_name(part) for part in parts if cap in part.needs)
         who = f"{', '.join(most)} and {last} need" if most else f"{last} needs"
-        offered = f"only: {_list(mix.have)}" if mix.have else "none of its kind"
-        yield Fault("d", f"{who} {_explain([cap])},\nbut data '{mix.data.name}' as given offer {offered}")
+        yield Fault("d", f"{who} {_explain([cap])},\nbut {_offer(mix)}")
     if nothing:
         if needs_model(scorer):
             yield Fault(
@@ -188,12 +202,15 @@ def _faults(mix: _Mix) -> Iterator[Fault]:
         return
     if not needs_model(scorer):
         yield Fault("n", f"{_name(scorer)} uses no background model, so that of {_name(estimator)} would be trained for nothing")
-    if _region(mix) is None:
+    if not (accepted := _accepted(mix)):
         trained, accepts = " or ".join(estimator.trains_on), " or ".join(sorted(interpolator.accepts))
         why = ""
         if Region.ALL in estimator.trains_on:
             why = ":\ntrained on all events, it has learnt the window's own signal as background"
         yield Fault("r", f"{_name(interpolator)} accepts models trained on {accepts} only, but {_name(estimator)} trains on {trained}{why}")
+    elif _region(mix) is None and not asked & DATA_CAPS - mix.have:
+        events = " or ".join(f"{region.meaning} ({region})" for region in accepted)
+        yield Fault("d", f"{_name(estimator)} is trained on {events},\nbut {_offer(mix)}")
     given = _background(mix)
     if not given:
         wants = " or ".join(_list(needs) for needs, _ in interpolator.rules)
@@ -224,6 +241,8 @@ def _fixes(registry: Registry, mix: _Mix, faults: tuple[Fault, ...]) -> Iterator
 
 def _data_fixes(registry: Registry, mix: _Mix) -> Iterator[tuple[str, tuple[str, ...]]]:
     lacking = frozenset[str]().union(*(part.needs & DATA_CAPS for part in (mix.estimator, mix.interpolator, mix.scorer))) - mix.have
+    if not lacking and _region(mix) is None:
+        lacking = frozenset[str]().union(*(_EVENTS_OF[region] for region in _accepted(mix)[:1]))
     if Cap.WINDOW in lacking & mix.data.provides:
         yield "Give a window", ("--window LO HI",)
     if options := lacking & mix.data.provides - {Cap.WINDOW}:
@@ -250,6 +269,11 @@ def _others(registry: Registry, kind: Kind, mix: _Mix, **also: Any) -> tuple[str
     """Which other components of a kind would mend the mix."""
     there = (other.component for other in registry.components(kind))
     return tuple(c.name for c in there if c != getattr(mix, kind) and not any(_faults(replace(mix, **{kind: c, **also}))))
+
+
+def _offer(mix: _Mix) -> str:
+    """What the data have, for a fault of theirs."""
+    return f"data '{mix.data.name}' as given offer {f'only: {_list(mix.have)}' if mix.have else 'none of its kind'}"
 
 
 def _name(component: Component) -> str:

@@ -54,7 +54,7 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     Raises:
         AdtoolError: on anything that would fail later for a reason that is known now.
     """
-    from adtoolkit.data.checks import check_reference, check_sample, check_window
+    from adtoolkit.data.checks import check_cells, check_reference, check_sample, check_window
 
     window = config.window
     kinds = ("data", "estimator", "interpolator", "scorer") if plan.estimates else ("data", "scorer")
@@ -64,14 +64,16 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     blind = dataset.events.blind()
     if window is not None:
         check_window(dataset, window)
-    else:
+    if dataset.scale == "none":
+        check_cells(blind.x)
+    elif window is None:
         check_sample(blind, dataset.features, dataset.mass)
     uses_reference = plan.region is Region.REFERENCE or Cap.REFERENCE in plan.scorer.needs
     if uses_reference:
         reference = dataset.region(Region.REFERENCE, window)
         inside = reference if window is None else reference[window.contains(reference.m)]
         whole = plan.region is Region.REFERENCE or window is None
-        check_reference(reference if whole else inside, dataset.features, dataset.mass, "" if whole else " in the window")
+        check_reference(reference if whole else inside, dataset, "" if whole else " in the window")
     if Cap.TRUTH in plan.scorer.needs and not _signal_inside(dataset, window):
         raise DataError("There is no truth-labelled signal in the window to train on.", "Leave some out of the data: --set data.n_signal=N")
     if dataset.events.weight is not None:
@@ -89,7 +91,8 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     for metric in metrics.values():
         metric.check(blind, window)
     # one range for all that a model may be shown as known: a feature must not be constant in one and vary in the other
-    prep = Preprocess.fit(Sample.concat(blind, dataset.region(Region.REFERENCE, window)) if uses_reference else blind)
+    known = Sample.concat(blind, dataset.region(Region.REFERENCE, window)) if uses_reference else blind
+    prep = Preprocess.fit(known) if dataset.scale == "logit" else Preprocess.none(len(dataset.features))
     counts = count_events(dataset, window) | dict(dataset.counts)
     counts["clipped to the feature range"] = sum(
         prep.clipped(sample.x) for sample in (dataset.events, dataset.test, dataset.reference) if sample is not None

@@ -51,6 +51,15 @@ class Preprocess:
         y = raw._standard(x)
         return replace(raw, mean=y.mean(0), std=y.std(0))
 
+    @classmethod
+    def none(cls, features: int) -> Self:
+        """Leaves D features as they are: no bounds, no clipping."""
+        return cls(np.full(features, -np.inf), np.full(features, np.inf), np.zeros(features), np.ones(features))
+
+    @property
+    def _bounded(self) -> bool:
+        return bool(np.isfinite(self.low).all())
+
     def _unit(self, x: NDArray[np.floating]) -> Floats:
         return np.clip((x - self.low) / (self.high - self.low), EDGE, 1 - EDGE)
 
@@ -60,22 +69,28 @@ class Preprocess:
 
     def forward(self, x: Array) -> Array:
         """[N, D] physical -> [N, D] preprocessed. Events outside the bounds are moved to the edge, see `clipped`."""
-        return self._standard(x.astype(np.float64)).astype(np.float32)
+        return self._standard(x.astype(np.float64)).astype(np.float32) if self._bounded else x
 
     def inverse(self, z: Array) -> Array:
         """[N, D] preprocessed -> [N, D] physical."""
+        if not self._bounded:
+            return z
         y = z.astype(np.float64) * self.std + self.mean
         u = np.where(y >= 0, 1 / (1 + np.exp(-np.abs(y))), np.exp(-np.abs(y)) / (1 + np.exp(-np.abs(y))))
         return (self.low + (self.high - self.low) * u).astype(np.float32)
 
     def log_det(self, x: Array) -> Array:
         """[N, D] physical -> [N] log |dz/dx|: add it to log p(z) to get log p(x)."""
+        if not self._bounded:
+            return np.zeros(len(x), np.float32)
         u = self._unit(x.astype(np.float64))
         slopes = -np.log(u) - np.log1p(-u) - np.log(self.std) - np.log(self.high - self.low)
         return np.asarray(slopes.sum(1), np.float32)
 
     def clipped(self, x: Array) -> int:
         """How many of [N, D] events have a feature outside the bounds."""
+        if not self._bounded:
+            return 0
         u = (x.astype(np.float64) - self.low) / (self.high - self.low)
         return int(((u < EDGE) | (u > 1 - EDGE)).any(1).sum())
 

@@ -189,13 +189,20 @@ class _Layers:
         return MetricsSection(names=names, preset=presets.pop() if len(presets) == 1 else "default", values=values)
 
     def window(self, data: ComponentConfig) -> Window | None:
-        """The window as given; an end that is not is the data's own, if they have one."""
-        usual: tuple[float, float] | None = getattr(data, "default_window", None)
-        given = {**self.file.get("window", {}), **self.flags.get("window", {})}
-        if not given and usual is None:
+        """The window as given, or none; an end that is not given is the data's own, if they have one."""
+        usual: tuple[float | None, float | None] = getattr(data, "default_window", None) or (None, None)
+        file, flags = (fill(WindowTable, "window", layer.get("window", {}), "window key") for layer in (self.file, self.flags))
+        for layer in (file, flags):
+            if layer.none and layer.ends != (None, None):
+                raise ConfigError("A window was given, and none was asked for.", "Leave one of them away.")
+        if flags.none or (file.none and flags.ends == (None, None)):
             return None
-        table = fill(WindowTable, "window", {**(dict(zip(("lo", "hi"), usual, strict=True)) if usual else {}), **given}, "window key")
-        return Window(table.lo, table.hi)
+        lo, hi = (next((end for end in ends if end is not None), None) for ends in zip(flags.ends, file.ends, usual, strict=True))
+        if lo is None and hi is None:
+            return None
+        if lo is None or hi is None:
+            raise ConfigError(f"window.{'lo' if lo is None else 'hi'} is missing.", "Give both ends: --window LO HI")
+        return Window(lo, hi)
 
     def table(self, name: str, cls: type[M]) -> M:
         """A table that belongs to no component."""

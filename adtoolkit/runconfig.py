@@ -80,10 +80,16 @@ class MetricsSection(Table):
 
 
 class WindowTable(Table):
-    """The signal region, in the unit of m."""
+    """The signal region, in the unit of m; or ``none``, for one-class work on data that have a usual one."""
 
-    lo: float
-    hi: float
+    lo: float | None = None
+    hi: float | None = None
+    none: bool = False
+
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """Lower and upper, as far as given."""
+        return self.lo, self.hi
 
 
 class TemplateTable(Table):
@@ -142,6 +148,8 @@ class RunConfig:
         tables: dict[str, Any] = {"seed": self.seed, "data": _section(self.data)}
         if self.window is not None:
             tables["window"] = {"lo": self.window.lo, "hi": self.window.hi}
+        elif getattr(self.data.options, "default_window", None) is not None:
+            tables["window"] = {"none": True}
         tables |= {kind: _section(getattr(self, kind)) for kind in ("estimator", "interpolator", "scorer")}
         tables["metrics"] = {"names": list(self.metrics.names), "preset": self.metrics.preset}
         tables["metrics"] |= {name: _plain(options, self.metrics.preset) for name, options in self.metrics.values.items()}

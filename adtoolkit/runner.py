@@ -235,7 +235,8 @@ class Run:
         scope = ("interpolator", interpolator.record.name)
         bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder.path))
         inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]
-        background = Background(bound, prepared.mass, conditions=None if inside.context is None else inside.cond, weights=inside.weight)
+        conditions = None if inside.context is None else inside.cond
+        background = Background(bound, prepared.mass, conditions=conditions, weights=inside.weight, prep=prepared.prep)
         given: Mapping[str, Any] = {
             "fit": made,
             "interpolator": interpolator.identity,

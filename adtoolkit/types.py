@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +151,8 @@ class Dataset:
         mass: Name of m.
         unit: Unit of m, for axes.
         counts: What happened on the way here (``dropped: tau1 = 0`` -> 20); shown with every run.
+        scale: How the runner brings features to the space of models: ``logit`` (see `adtoolkit.preprocess`), or ``none`` for
+            data whose models have a transform of their own, such as calorimeter cells, of which some may be constant.
 
     Raises:
         DataError: if names and columns do not match.
@@ -163,6 +165,7 @@ class Dataset:
     mass: str = "m"
     unit: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    scale: Literal["logit", "none"] = "logit"
 
     def __post_init__(self) -> None:
         for name in ("events", "test", "reference"):

@@ -75,6 +75,7 @@ OPTIONS: Final = (
     _component("interpolator", "How the background is carried into the window; the estimator's own by default."),
     _component("scorer", "What makes the anomaly score; the estimator's own by default."),
     click.option("--window", type=float, nargs=2, metavar="LO HI", help="Signal region in the unit of m; the data's own by default."),
+    click.option("--no-window", is_flag=True, help="Search all masses: one-class work, for estimators trained on reference events."),
     click.option("--seed", type=int, metavar="N", help="Seed of everything random."),
     click.option("--preset", metavar="NAME", help="Preset of all components: default, smoke (seconds) or paper (as published)."),
     click.option(
@@ -94,6 +95,7 @@ FLAGS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "interpolator": (("interpolator", "name"),),
     "scorer": (("scorer", "name"),),
     "window": (("window", "lo"), ("window", "hi")),
+    "no_window": (("window", "none"),),
     "seed": (("", "seed"),),
     "drop_invalid": (("data", "drop_invalid"),),
     "device": (("run", "device"),),

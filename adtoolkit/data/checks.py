@@ -172,15 +172,33 @@ def _is_image(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return abs(float(np.corrcoef(a.astype(np.float64), b.astype(np.float64))[0, 1])) > 1 - 1e-10
 
 
+def check_cells(x: NDArray[Any], *, what: str = "events", fix: str = "Use a larger file.") -> None:
+    """What must hold of features that are left as they are: enough events, finite, and not all features constant.
+
+    Raises:
+        DataError: if one of these does not hold.
+    """
+    if len(x) < MIN_EVENTS:
+        raise DataError(f"There are {len(x)} {what}; at least {MIN_EVENTS} are needed.", fix)
+    if bad := int((~np.isfinite(x)).any(1).sum()):
+        raise DataError(f"{bad} of {len(x)} {what} have NaN or infinite values.", "Drop and count them: --drop-invalid")
+    if not np.ptp(x, axis=0).any():
+        raise DataError(f"All {x.shape[1]} features are constant in all {len(x)} {what}.", "Check how the file was made.")
+
+
 def check_sample(sample: Sample, features: Sequence[str], mass: str) -> None:
     """`check_features` of a sample."""
     check_features(sample.x, sample.m, features, mass)
 
 
-def check_reference(sample: Sample, features: Sequence[str], mass: str, where: str) -> None:
-    """`check_features` of events known as background; ``where`` tells which: ``in the window``."""
+def check_reference(sample: Sample, dataset: Dataset, where: str) -> None:
+    """`check_features`, or `check_cells`, of events known as background; ``where`` tells which: ``in the window``."""
     fix = "Keep more of them: --set data.n_reference=N, or leave more background out of the data: --set data.n_background=N"
-    check_features(sample.x, sample.m, features, mass, what=f"reference events{where}", fix=fix)
+    what = f"reference events{where}"
+    if dataset.scale == "none":
+        check_cells(sample.x, what=what, fix=fix)
+    else:
+        check_features(sample.x, sample.m, dataset.features, dataset.mass, what=what, fix=fix)
 
 
 def check_window(dataset: Dataset, window: Window) -> None:

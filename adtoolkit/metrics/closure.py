@@ -20,6 +20,9 @@ from adtoolkit.types import Sample
 #: Fewer background events than this make no two-sample test.
 LEAST = 100
 
+#: With more features than this (calorimeter cells), only the largest pull of all is reported.
+LISTED = 32
+
 
 def true_background(scored: Scored) -> Sample:
     """Events of the window that truth calls background: those of the data and those kept for tests."""
@@ -81,7 +84,8 @@ class Closure(Metric[ClosureConfig]):
 
     Equal numbers of both, boosted trees in folds, mean AUC of the folds. The interval is that of the events drawn; with n events per
     class and a perfect template the AUC scatters by sqrt((2 n + 1) / (12 n^2)). ``closure-pull-FEATURE`` is the largest absolute pull
-    over bins equally filled by background; among 30 bins about 2.3 is expected of a perfect template. Weights of the background's
+    over bins equally filled by background; among 30 bins about 2.3 is expected of a perfect template. With more than 32 features
+    there is one number instead, ``closure-pull-largest``. Weights of the background's
     events count; the template has none.
 
     References:
@@ -103,11 +107,18 @@ class Closure(Metric[ClosureConfig]):
         numbers["closure-auc"] = auc(ranking)
         lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas), numbers["closure-auc"])
         numbers |= {"closure-auc-lo": float(lo), "closure-auc-hi": float(hi)}
+        largest = {
+            name: float(np.abs(pulls(true, drawn, equal_edges(true, self.config.bins), background.weight)).max())
+            for name, true, drawn in zip(scored.features, background.x.T, template.x.T, strict=True)
+        }
+        if len(largest) > LISTED:
+            worst = max(largest, key=largest.__getitem__)
+            ctx.note(f"closure: of {len(largest)} features '{worst}' has the largest pull.")
+            return numbers | {"closure-pull-largest": largest[worst]}
         for i, name in enumerate(scored.features):
             label = name.replace(" ", "-")
             true, drawn = background.x[:, i], template.x[:, i]
-            edges = equal_edges(true, self.config.bins)
-            numbers[f"closure-pull-{label}"] = float(np.abs(pulls(true, drawn, edges, background.weight)).max())
+            numbers[f"closure-pull-{label}"] = largest[name]
             if self.config.moments:
                 mean = np.average(true.astype(np.float64), weights=background.weight)
                 spread = max(float(np.sqrt(np.average((true - mean) ** 2, weights=background.weight))), 1e-30)

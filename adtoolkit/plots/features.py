@@ -14,8 +14,11 @@ from adtoolkit.metrics.closure import equal_edges, pulls, true_background
 from adtoolkit.metrics.config import ClosureConfig
 from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, legend, tidy
 from adtoolkit.scored import Scored
+from adtoolkit.types import Sample
 
 COLUMNS = 3
+#: Panels of a picture at most: of more features those with the largest pulls are drawn.
+PANELS = 12
 #: Bins of the pulls, those of the metric.
 BINS = ClosureConfig().bins
 
@@ -32,13 +35,14 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
     true = true_background(scored) if scored.events.truth is not None else inside[:0]
     reference, name = (true, "true background") if len(true) else (inside, "data")
     data, background = inside.x, true.x if len(true) else None
-    n = len(scored.features)
+    chosen = _chosen(scored, reference)
+    n = len(chosen)
     columns = min(n, COLUMNS)
     rows = math.ceil(n / columns)
     fig = figure(3.6 * columns + 0.4, 3.4 * rows + 0.4)
     panels = fig.add_gridspec(2 * rows, columns, height_ratios=[3, 1] * rows)
-    for i, feature in enumerate(scored.features):
-        row, column = divmod(i, columns)
+    for place, i in enumerate(chosen):
+        row, column = divmod(place, columns)
         ax = fig.add_subplot(panels[2 * row, column])
         low = fig.add_subplot(panels[2 * row + 1, column], sharex=ax)
         drawn = scored.template.x[:, i]
@@ -46,14 +50,26 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
         _panel(ax, edges, data[:, i], drawn, background[:, i] if background is not None else None)
         _pulls(low, edges, reference.x[:, i], drawn, reference.weight)
         ax.tick_params(labelbottom=False)
-        tidy(low, feature, "pull" if column == 0 else "")
+        tidy(low, scored.features[i], "pull" if column == 0 else "")
         if column == 0:
             ax.set_ylabel("events / bin")
-        if i == 0:
+        if place == 0:
             legend(ax)
     closure = f"; two-sample AUC {metrics['closure-auc']:.3f}" if "closure-auc" in metrics else ""
-    fig.suptitle(f"template in the window; pulls against {name}, in {BINS} bins that it fills equally{closure}", fontsize="medium")
+    where = "template" if scored.window is None else "template in the window"
+    some = "" if n == len(scored.features) else f" (the {n} largest of {len(scored.features)} features)"
+    fig.suptitle(f"{where}; pulls against {name}{some}, in {BINS} bins that it fills equally{closure}", fontsize="medium")
     return fig
+
+
+def _chosen(scored: Scored, reference: Sample) -> list[int]:
+    """All features, or those of many that fit the picture: with the largest pulls, in their order."""
+    n = len(scored.features)
+    if n <= PANELS or scored.template is None:
+        return list(range(n))
+    drawn = scored.template.x
+    worst = [np.abs(pulls(reference.x[:, i], drawn[:, i], equal_edges(reference.x[:, i], BINS), reference.weight)).max() for i in range(n)]
+    return sorted(int(i) for i in np.argsort(worst)[-PANELS:])
 
 
 def _panel(

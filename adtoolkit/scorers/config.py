@@ -93,6 +93,12 @@ class LikelihoodConfig(ComponentConfig):
 
     Attributes:
         mass: Add -log p(m), so that the score is that of p(x, m) instead of p(x | m).
+        jacobian: The density of x in physical units. Off: in the coordinates that the model works in, as published for CaloFlow
+            (arXiv:2312.11618). The two rank events differently: a density is no invariant.
+        rank_bins: Replace the score by its rank among the data in so many bins of m, equally filled; 0 does not. A score whose usual
+            size depends on m (an energy, say) then no longer prefers events for their m.
     """
 
     mass: bool = False
+    jacobian: bool = False
+    rank_bins: int = Field(default=0, ge=0, le=1000)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from adtoolkit.densities import Densities
 from adtoolkit.errors import CacheError, RunError
-from adtoolkit.interfaces import CanLogProb, Context, FittedScorer, Model, Scorer, ScorerData
+from adtoolkit.interfaces import CanLogProb, Context, FittedScorer, HasCoordinates, Model, Scorer, ScorerData
 from adtoolkit.scorers.config import LikelihoodConfig
+from adtoolkit.scorers.ranks import ConditionalRanks
 from adtoolkit.types import Array, Sample
 
 if TYPE_CHECKING:
     from adtoolkit.background import Background
     from adtoolkit.mass import MassModel
+    from adtoolkit.preprocess import Preprocess
 
 #: Scores are cut off here, so that a density of zero is the most anomalous score and not an infinity.
 LARGEST = 1e6
@@ -25,29 +28,50 @@ LARGEST = 1e6
 
 @dataclass(frozen=True)
 class LikelihoodScorer(FittedScorer):
-    """-log p(x | m) in the space of preprocessed x, the same for every method of a run; cut off at +-1e6.
+    """-log p(x | m), cut off at +-1e6: in the model's own coordinates, or in physical units of x.
 
     Attributes:
         model: The bound model.
         mass: p(m) where -log p(m) is to be added, else None.
+        physical: How features were preprocessed, where the density is to be that of physical x, else None.
+        ranks: Where the score is to be a rank at given m, else None.
+        known: Densities that were evaluated before, or None.
     """
 
     model: CanLogProb
     mass: MassModel | None = None
+    physical: Preprocess | None = None
+    ranks: ConditionalRanks | None = None
+    known: Densities | None = None
 
     def score(self, events: Sample) -> Array:
         if not len(events):
             return np.zeros(0, np.float32)
-        value = -np.asarray(self.model.log_prob(events.x, events.cond), np.float64)
+        value = -self._log_prob(events).astype(np.float64)
+        if self.physical is not None:
+            value -= self.physical.log_det(self.physical.inverse(events.x))
+        elif isinstance(self.model, HasCoordinates):
+            value += self.model.log_det(events.x, events.cond)
         if self.mass is not None:
             value -= self.mass.log_prob(events.m)
-        return np.clip(np.nan_to_num(value, nan=LARGEST, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST).astype(np.float32)
+        score = np.clip(np.nan_to_num(value, nan=LARGEST, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST).astype(np.float32)
+        return score if self.ranks is None else self.ranks.rank(score, events.m)
+
+    def _log_prob(self, events: Sample) -> Array:
+        def evaluate(unknown: Sample) -> Array:
+            return np.asarray(self.model.log_prob(unknown.x, unknown.cond))
+
+        return evaluate(events) if self.known is None else self.known.look_up(events, evaluate)
 
     def save(self, directory: Path) -> None:
         """Store the model where it is one that can be stored; what an interpolator composed is made anew from its parts."""
         stored = isinstance(self.model, Model) and self.mass is None
         path = f"{type(self.model).__module__}:{type(self.model).__qualname__}" if stored else ""
         (directory / "likelihood.json").write_text(json.dumps({"model": path}))
+        if self.physical is not None:
+            self.physical.save(directory / "physical.json")
+        if self.ranks is not None:
+            self.ranks.save(directory / "ranks.h5")
         if stored and isinstance(self.model, Model):
             (directory / "model").mkdir()
             self.model.save(directory / "model")
@@ -59,6 +83,8 @@ class LikelihoodScorer(FittedScorer):
         Raises:
             CacheError: if the model was composed by an interpolator and therefore not stored.
         """
+        from adtoolkit.preprocess import Preprocess
+
         module, _, name = str(json.loads((directory / "likelihood.json").read_text())["model"]).partition(":")
         found = getattr(importlib.import_module(module), name) if module else None
         if not (isinstance(found, type) and issubclass(found, Model)):
@@ -66,19 +92,38 @@ class LikelihoodScorer(FittedScorer):
         model = found.load(directory / "model", device)
         if not isinstance(model, CanLogProb):
             raise CacheError(f"The stored model {name} has no density.", "Make it anew: --force score")
-        return cls(model)
+        physical, ranks = directory / "physical.json", directory / "ranks.h5"
+        return cls(
+            model,
+            physical=Preprocess.load(physical) if physical.exists() else None,
+            ranks=ConditionalRanks.load(ranks) if ranks.exists() else None,
+        )
 
 
 class Likelihood(Scorer[LikelihoodConfig]):
-    """Scores with the background's own density; nothing is trained."""
+    """Scores with the background's own density; nothing is trained.
+
+    References:
+        Krause, Nachman, Pang, Shih, Zhu, "Anomaly detection with flow-based fast calorimeter simulators", arXiv:2312.11618
+    """
 
     trains: ClassVar[bool] = False
 
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> LikelihoodScorer:
         if background is None or not isinstance(background.model, CanLogProb):
             raise RunError("The likelihood scorer needs a background with a density.", "Choose an estimator that gives log-prob.")
-        fitted = LikelihoodScorer(background.model, background.mass if self.config.mass else None)
-        impossible = int((fitted.score(data.window) >= LARGEST).sum())
-        if impossible:
+        options = self.config
+        if options.jacobian and background.prep is None:
+            raise RunError("The density of physical features needs to know how they were preprocessed.", "Leave scorer.jacobian off.")
+        fitted = LikelihoodScorer(
+            background.model,
+            mass=background.mass if options.mass else None,
+            physical=background.prep if options.jacobian else None,
+            known=background.known,
+        )
+        scores = fitted.score(data.window)
+        if impossible := int((scores >= LARGEST).sum()):
             ctx.note(f"likelihood: {impossible:,} of {len(data.window):,} events have no density; they get the highest score.")
-        return fitted
+        if not options.rank_bins:
+            return fitted
+        return replace(fitted, ranks=ConditionalRanks.of(scores, data.window.m, options.rank_bins))

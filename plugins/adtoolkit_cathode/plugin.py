@@ -18,9 +18,8 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_cathode.config:CathodeFlowConfig",
             summary="A normalizing flow of the sidebands, conditional on the mass (CATHODE)",
             cite="arXiv:2109.00546",
-            needs=frozenset({Cap.WINDOW}),
             provides=frozenset({Cap.SAMPLE, Cap.LOG_PROB}),
-            trains_on=(Region.SIDEBAND,),
+            trains_on=(Region.SIDEBAND, Region.REFERENCE),
             default_interpolator="direct",
             default_scorer="cathode",
         ),
@@ -31,6 +30,6 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_cathode.config:CathodeConfig",
             summary="a classifier of the window's events against a background template",
             cite="arXiv:2109.00546",
-            needs=frozenset({Cap.WINDOW, Cap.SAMPLE}),
+            needs=frozenset({Cap.SAMPLE}),
         ),
     ]

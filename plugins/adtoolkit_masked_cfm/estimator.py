@@ -16,7 +16,7 @@ class MaskedCfm(BackgroundEstimator[MaskedCfmConfig]):
     """Conditional flow matching of the events outside the window, evaluated at the masses inside.
 
     The smoothness of the network in m is what interpolates, so that m enters it raw, or by low frequencies. Each window
-    needs a training of its own; `fit_many` trains those of a scan together.
+    needs a training of its own; `fit_many` trains those of a scan together. Without a window it learns the reference events.
 
     References:
         | SIGMA: Single Interpolated Generative Model for Anomalies (Das, Shih), arXiv:2410.20537, its baseline
@@ -25,8 +25,8 @@ class MaskedCfm(BackgroundEstimator[MaskedCfmConfig]):
     """
 
     def check(self, events: Sample, window: Window | None) -> None:
-        if window is None:
-            raise DataError("Sidebands need a window.", "Give one: --window LO HI")
+        if window is None:  # a density of the reference events, at their own masses
+            return
         below, above = int((events.m <= window.lo).sum()), int((events.m >= window.hi).sum())
         if not (below and above):
             raise DataError(

@@ -12,6 +12,7 @@ from adtoolkit.config import NoOptions
 from adtoolkit.context import RunContext
 from adtoolkit.errors import CacheError, DataError, RunError
 from adtoolkit.interfaces import Model, ScorerData
+from adtoolkit.preprocess import Preprocess
 from adtoolkit.scorers.baselines import Cwola, Idealised, Random, RandomScorer, Supervised
 from adtoolkit.scorers.config import ClassifierConfig, CwolaConfig, LikelihoodConfig
 from adtoolkit.scorers.contrast import ContrastScorer
@@ -31,6 +32,8 @@ class StandIn:
     template: Sample | None = None
     model: object = None
     mass: object = None
+    known: object = None
+    prep: object = None
 
 
 class Normal(Model):
@@ -176,6 +179,46 @@ def test_likelihood_is_minus_the_log_density_and_finite():
     assert "have no density" in told[0].text
     with pytest.raises(RunError, match="density"):
         Likelihood(LikelihoodConfig()).fit(world(), StandIn(model=object()), ctx)
+
+
+class Stretched(Normal):
+    """A model that works in y = 2 x (of each feature), where it is standard normal."""
+
+    def log_det(self, x, cond):
+        return np.full(len(x), x.shape[1] * np.log(2), np.float32)
+
+    def log_prob(self, x, cond):
+        return super().log_prob(2 * x, cond) + self.log_det(x, cond)
+
+
+def test_likelihood_is_that_of_the_models_coordinates_or_of_physical_features():
+    events = background(200, 0)
+    physical = Preprocess.fit(events)
+    seen = physical.apply(events)
+
+    own = Likelihood(LikelihoodConfig()).fit(world(), StandIn(model=Stretched()), RunContext())
+    units = Likelihood(LikelihoodConfig(jacobian=True)).fit(world(), StandIn(model=Stretched(), prep=physical), RunContext())
+
+    np.testing.assert_allclose(own.score(events), -Normal().log_prob(2 * events.x, events.cond), rtol=1e-5)
+    expected = -Stretched().log_prob(seen.x, seen.cond) - physical.log_det(events.x)
+    np.testing.assert_allclose(units.score(seen), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(RunError, match="preprocessed"):
+        Likelihood(LikelihoodConfig(jacobian=True)).fit(world(), StandIn(model=Stretched()), RunContext())
+
+
+def test_likelihood_as_a_rank_does_not_depend_on_m():
+    class Wide(Normal):
+        def log_prob(self, x, cond):
+            return super().log_prob(x, cond) * np.exp(3 * (cond[:, 0] - 3.3))
+
+    data = world()
+    raw, rank = (
+        Likelihood(LikelihoodConfig(rank_bins=n)).fit(data, StandIn(model=Wide()), RunContext()).score(data.window) for n in (0, 10)
+    )
+
+    assert abs(np.corrcoef(raw, data.window.m)[0, 1]) > 0.3
+    assert abs(np.corrcoef(rank, data.window.m)[0, 1]) < 0.05
+    np.testing.assert_allclose(np.histogram(rank, 5, (0, 1))[0] / len(rank), 0.2, atol=0.02)
 
 
 def test_stored_scorers_answer_the_same(tmp_path):

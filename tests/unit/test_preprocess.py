@@ -53,3 +53,14 @@ def test_save_and_load_give_the_same_numbers(events, tmp_path):
     p = Preprocess.fit(events)
     p.save(tmp_path / "p.json")
     np.testing.assert_array_equal(Preprocess.load(tmp_path / "p.json").forward(events.x), p.forward(events.x))
+
+
+def test_features_can_be_left_as_they_are(events, tmp_path):
+    cells = np.column_stack([events.x, np.zeros(len(events.x))]).astype(np.float32)
+    none = Preprocess.none(4)
+    none.save(tmp_path / "none.json")
+
+    assert none.forward(cells) is cells
+    assert Preprocess.load(tmp_path / "none.json").inverse(cells) is cells
+    assert not none.log_det(cells).any()
+    assert none.clipped(cells) == 0

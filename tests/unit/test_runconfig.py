@@ -17,6 +17,7 @@ from adtoolkit.plugin import Cap, Component, Region, hookimpl
 from adtoolkit.registry import Registry
 from adtoolkit.resolving import plan_of, resolve_config
 from adtoolkit.runconfig import RunConfig, read_file
+from adtoolkit.types import Window
 
 
 class FlowConfig(ComponentConfig):
@@ -136,6 +137,20 @@ def test_window_defaults_to_the_datas_own_end_by_end(registry: Registry) -> None
     assert given is not None
     assert (default.lo, default.hi, given.lo, given.hi) == (3.3, 3.7, 3.0, 3.7)
     assert None is resolved(registry, data__name="table").window
+
+
+def test_data_with_a_usual_window_can_be_searched_without(registry: Registry) -> None:
+    """One-class work; the resolved file says so, and a later layer wins."""
+    none = resolved(registry, window__none=True)
+
+    assert none.window is None
+    assert Cap.WINDOW not in none.capabilities(registry)
+    assert none.tables()["window"] == {"none": True}
+    assert resolved(registry, none.tables()).window is None
+    assert resolved(registry, none.tables(), window__lo=3.0).window == Window(3.0, 3.7)
+    assert resolved(registry, {"window": {"lo": 3.0, "hi": 3.5}}, window__none=True).window is None
+    with pytest.raises(ConfigError, match="none was asked for"):
+        resolved(registry, window__none=True, window__lo=3.0)
 
 
 def test_window_that_is_no_interval_is_refused(registry: Registry) -> None:

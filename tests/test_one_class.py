@@ -1,0 +1,70 @@
+"""One-class work: no window, models of events known to be background, any legal scorer on top."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from adtoolkit.cli import cli
+from adtoolkit.data.checks import check_cells
+from adtoolkit.errors import DataError
+
+TOY = ["run", "--data", "toy-bump", "--no-window", "--preset", "smoke", "--device", "cpu", "--json"]
+
+
+def adtool(*arguments):
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADTOOLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.mark.parametrize(
+    ("scorer", "auc"), [(("likelihood",), 0.8), (("likelihood", "--set", "scorer.rank_bins=10"), 0.8), (("cathode",), 0.9)]
+)
+def test_a_model_of_the_reference_serves_any_scorer(scorer, auc, tmp_path):
+    done = adtool(*TOY, "--estimator", "cathode", "--scorer", *scorer, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout.splitlines()[-1])
+    manifest = json.loads((Path(result["run"]) / "manifest.json").read_text())
+
+    assert manifest["mix"]["region"] == "reference"
+    assert result["metrics"]["auc"] > auc
+    assert Path(result["run"]).parent.name == "toy-bump"
+
+
+def test_a_run_without_window_is_repeated_from_its_file(tmp_path):
+    first = adtool(*TOY, "--estimator", "cathode", "--scorer", "likelihood", "--out", tmp_path)
+    run = json.loads(first.stdout.splitlines()[-1])["run"]
+    again = adtool("run", "--config", f"{run}/config.toml", "--json")
+
+    assert json.loads(again.stdout.splitlines()[-1])["run"] == run
+
+
+def test_sidebands_without_a_window_are_refused_with_what_would_do(tmp_path):
+    refused = adtool(*TOY, "--estimator", "rad-ot", "--out", tmp_path)
+    blind = adtool(*TOY, "--estimator", "cathode", "--set", "data.n_reference=0", "--out", tmp_path)
+
+    assert (refused.exit_code, blind.exit_code) == (2, 2)
+    assert "--window LO HI" in refused.output
+    assert "events outside the window (sideband) or events known to be background (reference)" in " ".join(blind.output.split())
+
+
+def test_cells_may_be_constant_but_not_all_nor_undefined():
+    x = np.zeros((200, 3), np.float32)
+    x[:, 1] = np.arange(200)
+
+    check_cells(x)
+    with pytest.raises(DataError, match="are constant"):
+        check_cells(x[:, :1])
+    with pytest.raises(DataError, match="at least 100"):
+        check_cells(x[:99])
+    x[7, 0] = np.nan
+    with pytest.raises(DataError, match="1 of 200 events have NaN"):
+        check_cells(x)
