@@ -17,6 +17,7 @@ REFERENCE: Final[dict[str, Any]] = {
     "norm": "batch",  # before both layers of a block, eps 1e-3
     "activation": "relu",
     "gate_activation": True,  # the "non-linear context"
+    "normal_base": False,
     "dropout": 0.2,
     "frozen_from": 100,  # its first validation puts the model into evaluation mode for good: epoch 100
     "time_frequencies": 3,
@@ -40,6 +41,12 @@ REFERENCE: Final[dict[str, Any]] = {
 SMOKE: Final[dict[str, Any]] = {"hidden": 32, "blocks": 2, "steps": 300, "batch": 512, "solver_steps": 5}
 
 
+_NETWORK: Final = (
+    "hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "normal_base", "mass_embedding", "mass_frequencies",
+    "time_frequencies",
+)  # fmt: skip
+
+
 class CfmConfig(ComponentConfig):
     """Network, training and solver of a flow-matching model of p(x | m)."""
 
@@ -48,6 +55,7 @@ class CfmConfig(ComponentConfig):
     norm: Literal["none", "layer", "batch"] = Field("layer", description="normalisation inside the blocks")
     activation: Literal["relu", "silu"] = Field("relu", description="activation of trunk and context")
     gate_activation: bool = Field(True, description="whether gates pass through the activation before the sigmoid")
+    normal_base: bool = Field(True, description="build in the field of standard normal data, so that the network learns the difference")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout inside the blocks")
     frozen_from: int = Field(-1, description="epoch from which dropout is off and batch statistics are frozen; -1: never")
     mass_embedding: Literal["raw", "frequencies"] = Field("raw", description="how the network sees m: as it is, or by frequencies")
@@ -74,3 +82,7 @@ class CfmConfig(ComponentConfig):
     trace: Literal["exact", "hutchinson"] = Field(
         "exact", description="divergence in densities: exact, or estimated along one direction (faster with many features, noisy)"
     )
+
+    def network(self, features: int) -> dict[str, Any]:
+        """What `adtoolkit.nn.velocity.build` makes the network of, for so many features."""
+        return {"features": features, **self.model_dump(include=set(_NETWORK))}

@@ -34,8 +34,6 @@ from adtoolkit_sigma.config import SigmaConfig
 from adtoolkit_sigma.estimator import Sigma
 from adtoolkit_sigma.model import Blend
 
-NETWORK = {"hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "mass_embedding", "mass_frequencies", "time_frequencies"}
-
 
 def wait(device: torch.device) -> None:
     if device.type == "cuda":
@@ -45,7 +43,7 @@ def wait(device: torch.device) -> None:
 def training_rate(config: SigmaConfig, device: torch.device, data: Sample, steps: int, compiled: bool) -> dict:
     """Events per second of the toolkit's own loop, after as many steps to warm up."""
     lo, hi = float(data.m.min()), float(data.m.max())
-    network = build({"features": data.x.shape[1], **config.model_dump(include=NETWORK)}, ((lo + hi) / 2, hi - lo)).to(device)
+    network = build(config.network(data.x.shape[1]), ((lo + hi) / 2, hi - lo)).to(device)
     network.mixed = config.precision == "bfloat16" or (config.precision == "auto" and has_fast_bfloat16(device))
     loss = FlowMatchingLoss(config.sigma_min)
     fast = torch.compile(network) if compiled else network

@@ -37,18 +37,7 @@ def step_ms(steps: int, seconds: float) -> dict[str, float]:
     from adtoolkit_sigma.config import SigmaConfig
 
     c = SigmaConfig()
-    names = {
-        "hidden",
-        "blocks",
-        "norm",
-        "activation",
-        "dropout",
-        "gate_activation",
-        "mass_embedding",
-        "mass_frequencies",
-        "time_frequencies",
-    }
-    network = build({"features": 5, **c.model_dump(include=names)}, (5.0, 6.0)).train()
+    network = build(c.network(5), (5.0, 6.0)).train()
     optimizer = torch.optim.AdamW(network.parameters(), c.lr, fused=True)
     loss, g = FlowMatchingLoss(), torch.Generator().manual_seed(0)
     x, m = torch.randn(c.batch, 5, generator=g), 2 + 6 * torch.rand(c.batch, 1, generator=g)

@@ -21,9 +21,6 @@ from adtoolkit.nn.tools import isolated_rng, seed_from, torch_device
 from adtoolkit.nn.velocity import VelocityNetwork, build
 from adtoolkit.types import Sample
 
-_NETWORK = {
-    "hidden", "blocks", "norm", "activation", "dropout", "gate_activation", "mass_embedding", "mass_frequencies", "time_frequencies",
-}  # fmt: skip
 _PLAN = {
     "steps", "epochs", "batch", "lr", "weight_decay", "schedule", "ema", "validate_every", "validate_from", "patience", "keep",
 }  # fmt: skip
@@ -84,7 +81,7 @@ def _untrained(config: CfmConfig, task: FitTask) -> _Untrained:
     lo, hi = float(train.m.min()), float(train.m.max())
     if not lo < hi:
         raise DataError(f"All {len(train)} training events have the mass {lo:g}: p(x | m) needs a range of masses.", "Choose another m.")
-    options = {"features": train.x.shape[1], **config.model_dump(include=_NETWORK)}
+    options = config.network(train.x.shape[1])
     if config.mass_embedding == "raw":
         scale = (float(train.m.mean(dtype="f8")), float(train.m.std(dtype="f8")))
     else:

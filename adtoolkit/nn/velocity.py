@@ -115,6 +115,11 @@ class VelocityNetwork(nn.Module):
     ``v = W_out h + b``. Activations of the context are non-linear (the published "non-linear context") when
     ``gate_activation`` is set.
 
+    With ``normal_base`` the velocity is ``(2t - 1) x / q + (W_out h + b) / sqrt(q)``, ``q = t^2 + (1 - t)^2``. The first term is the
+    field of standard normal data, which preprocessed features resemble at large, so that the network learns the difference; and
+    what it learns has the same spread at all times: given x_t, the velocity of standard normal data has variance 1 / q. The
+    published network has nothing of the kind (Karras et al. precondition diffusion models so).
+
     Args:
         features: D.
         embedding: Of time and mass.
@@ -124,10 +129,12 @@ class VelocityNetwork(nn.Module):
         activation: Of the trunk and of the context.
         dropout: Before the last layer of each residual.
         gate_activation: Whether the gates pass through the activation before the sigmoid.
+        normal_base: Whether the field of standard normal data is built in.
         mixed: Let the trunk train in bfloat16; weights, first and last layer stay float32, and so does evaluation.
 
     References:
-        SIGMA: Single Interpolated Generative Model for Anomalies (Das, Shih), arXiv:2410.20537, and its reference code
+        | SIGMA: Single Interpolated Generative Model for Anomalies (Das, Shih), arXiv:2410.20537, and its reference code
+        | Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al.), arXiv:2206.00364, section 5
     """
 
     def __init__(
@@ -141,12 +148,13 @@ class VelocityNetwork(nn.Module):
         activation: Activation = "relu",
         dropout: float = 0.0,
         gate_activation: bool = True,
+        normal_base: bool = False,
         mixed: bool = False,
     ) -> None:
         super().__init__()
         self.embedding, self.features, self.hidden, self.mixed = embedding, features, hidden, mixed
         self.activation = _ACTIVATIONS[activation]()
-        self.gate_activation = gate_activation
+        self.gate_activation, self.normal_base = gate_activation, normal_base
         width = features + embedding.width
         self.enter = nn.Linear(features, hidden, bias=False)
         self.inform = nn.Linear(embedding.width, hidden)
@@ -173,7 +181,11 @@ class VelocityNetwork(nn.Module):
             for block, gate in zip(self.blocks, torch.sigmoid(gates).chunk(len(self.blocks), 1), strict=True):
                 h = torch.addcmul(h, block(h), gate)
         velocity: Tensor = self.leave(h.to(x.dtype))
-        return velocity
+        if not self.normal_base:
+            return velocity
+        t = t.expand(len(x))[:, None]
+        spread = torch.rsqrt(t.square() + (1 - t).square())
+        return spread * ((2 * t - 1) * spread * x + velocity)
 
     def forward(self, t: Tensor, x: Tensor, cond: Tensor) -> Tensor:
         """The velocity at each event's own mass, ``cond[:, 0]``."""

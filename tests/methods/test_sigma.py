@@ -114,7 +114,8 @@ def test_the_context_table_equals_the_naive_two_branches():
 
 
 @pytest.mark.parametrize(
-    "options", [{"norm": "batch"}, {"norm": "none"}, {"activation": "silu"}, {"gate_activation": False}, {"blocks": 1}]
+    "options",
+    [{"norm": "batch"}, {"norm": "none"}, {"activation": "silu"}, {"gate_activation": False}, {"normal_base": True}, {"blocks": 1}],
 )
 def test_every_kind_of_network_is_reproduced_at_an_anchor(options):
     """The interpolation uses the trained network's own layers, whatever they are."""

@@ -148,7 +148,7 @@ def test_data_with_a_usual_window_can_be_searched_without(registry: Registry) ->
     assert none.tables()["window"] == {"none": True}
     assert resolved(registry, none.tables()).window is None
     assert resolved(registry, none.tables(), window__lo=3.0).window == Window(3.0, 3.7)
-    assert resolved(registry, {"window": {"lo": 3.0, "hi": 3.5}}, window__none=True).window is None
+    assert resolved(registry, {**none.tables(), "window": {"lo": 3.0, "hi": 3.5}}, window__none=True).window is None
     with pytest.raises(ConfigError, match="none was asked for"):
         resolved(registry, window__none=True, window__lo=3.0)
 
