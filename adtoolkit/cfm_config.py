@@ -50,8 +50,8 @@ _NETWORK: Final = (
 class CfmConfig(ComponentConfig):
     """Network, training and solver of a flow-matching model of p(x | m)."""
 
-    hidden: int = Field(128, ge=1, description="width of the network")
-    blocks: int = Field(4, ge=1, description="residual blocks")
+    hidden: int = Field(64, ge=1, description="width of the network")
+    blocks: int = Field(3, ge=1, description="residual blocks")
     norm: Literal["none", "layer", "batch"] = Field("layer", description="normalisation inside the blocks")
     activation: Literal["relu", "silu"] = Field("relu", description="activation of trunk and context")
     gate_activation: bool = Field(True, description="whether gates pass through the activation before the sigmoid")
@@ -62,7 +62,7 @@ class CfmConfig(ComponentConfig):
     mass_frequencies: int = Field(2, ge=1, le=16, description="octaves of the mass embedding by frequencies")
     time_frequencies: int = Field(3, ge=1, le=16, description="harmonics of the time embedding")
     sigma_min: float = Field(1e-3, gt=0, lt=1, description="width of the path at the data")
-    steps: int = Field(7000, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
+    steps: int = Field(14_000, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
     epochs: int = Field(0, ge=0, description="passes over the events, instead of steps")
     batch: int = Field(1024, ge=1, description="events per step")
     lr: float = Field(2e-3, gt=0, description="highest learning rate")

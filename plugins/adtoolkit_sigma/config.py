@@ -22,7 +22,7 @@ class SigmaConfig(CfmConfig):
     }
 
     mass_embedding: Literal["raw", "frequencies"] = Field("frequencies", description="how the network sees m: as it is, or by frequencies")
-    mass_frequencies: int = Field(9, ge=1, le=16, description="octaves of the mass embedding by frequencies")
+    mass_frequencies: int = Field(8, ge=1, le=16, description="octaves of the mass embedding by frequencies")
 
 
 class ContextConfig(AnchorConfig):
