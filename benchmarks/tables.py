@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix_tables import matrix
+from study_tables import cfm_training, no_signal
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "explanation" / "benchmarks.md"
@@ -268,6 +269,9 @@ def page() -> str:
         lines += search(name, title)
     for name, title, remark in MATRICES:
         lines += matrix(result(name), title, remark)
+    lines += no_signal(result("no_signal_toy"), "the toy in closed form")
+    lines += no_signal(result("no_signal_dijets"), "simulated dijets")
+    lines += cfm_training(result("cfm_training"))
     lines += [*classifiers(), *cathode_flow(), *simulation(), *speed(), *window_scan(), *ranode()]
     return "\n".join(lines).rstrip() + "\n"
 
