@@ -1,0 +1,1 @@
+"""Calorimeter showers: simulated ones, and files of others, for one-class searches."""
