@@ -6,14 +6,15 @@ of its reconstruction.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adtoolkit_showers.gflash import Medium
 
-Values = NDArray[np.float64]
+Values = NDArray[Any]
 
 #: Radii of the layers' boundaries, cm.
 EDGES: Final = np.array([64.3, 66.5, 70.9, 77.5, 86.3])
@@ -27,8 +28,10 @@ LAYERS: Final = len(EDGES) - 1
 #: A pair of layers is a fibre and its lead: 1/12 of a radiation length.
 MEDIUM: Final = Medium(z=71.0, x0=1.45, moliere=3.63, critical_energy=9.5e-3, per_x0=1 / 12, e_hat=0.65, resolution=0.052)
 
-#: Resolutions of a cell at 1 GeV, which grow with 1 / sqrt(E): energy (relative), z (cm), time (ns).
-SIGMA_E: Final = MEDIUM.resolution
+#: Across, the fibres are so fine that the medium is a homogeneous one.
+ACROSS: Final = replace(MEDIUM, per_x0=0.0, e_hat=1.0)
+
+#: Resolutions of a cell at 1 GeV, which grow with 1 / sqrt(E): z (cm) and time (ns). The energy fluctuates shower by shower instead.
 SIGMA_Z: Final = 1.1
 SIGMA_T: Final = 0.15
 #: Cells below this energy are not read out, GeV.
@@ -53,7 +56,7 @@ class Points(NamedTuple):
         energy: GeV.
     """
 
-    shower: NDArray[np.int64]
+    shower: Values
     radius: Values
     side: Values
     z: Values
@@ -64,9 +67,9 @@ class Points(NamedTuple):
 class Cells(NamedTuple):
     """Cells that are read out, each [K], sorted by shower."""
 
-    shower: NDArray[np.int64]
-    layer: NDArray[np.int64]
-    sector: NDArray[np.int64]
+    shower: Values
+    layer: Values
+    sector: Values
     z: Values
     time: Values
     energy: Values
@@ -78,7 +81,7 @@ def polar(z: Values) -> Values:
 
 
 def read_out(points: Points, rng: np.random.Generator) -> Cells:
-    """Sum points over the cells, smear energy, place and time, and keep the cells above threshold."""
+    """Sum points over the cells, smear place and time, and keep the cells above threshold."""
     layer = np.searchsorted(EDGES, points.radius, side="right") - 1
     inside = np.flatnonzero((layer >= 0) & (layer < LAYERS))
     sector = np.floor(points.side[inside] / PITCH).astype(np.int64) % SECTORS
@@ -86,10 +89,9 @@ def read_out(points: Points, rng: np.random.Generator) -> Cells:
     weight = points.energy[inside]
     energy = np.bincount(place, weight)
     z, time = (np.bincount(place, weight * column[inside]) / energy for column in (points.z, points.time))
-    noise = rng.standard_normal((3, len(cell))) / np.sqrt(energy)
-    energy = energy * (1 + SIGMA_E * noise[0])
+    noise = rng.standard_normal((2, len(cell))) / np.sqrt(energy)
     shower, layer, sector = cell // (LAYERS * SECTORS), cell // SECTORS % LAYERS, cell % SECTORS
-    cells = Cells(shower, layer, sector, z + SIGMA_Z * noise[1], time + SIGMA_T * noise[2], energy)
+    cells = Cells(shower, layer, sector, z + SIGMA_Z * noise[0], time + SIGMA_T * noise[1], energy)
     keep = energy > THRESHOLD
     return Cells(*(column[keep] for column in cells))
 
@@ -105,8 +107,8 @@ def quantities(cells: Cells, n: int) -> tuple[Values, Values]:
         [n, 14] features and [n] energies in GeV. A shower without cells has energy 0 and NaN among its features.
     """
 
-    def total(values: Values | NDArray[np.bool_]) -> Values:
-        return np.bincount(cells.shower, values, minlength=n)
+    def total(values: Values) -> Values:
+        return np.asarray(np.bincount(cells.shower, values, minlength=n))
 
     layers = np.bincount(cells.shower * LAYERS + cells.layer, cells.energy, minlength=n * LAYERS).reshape(n, LAYERS)
     energy = layers.sum(axis=1)
@@ -117,24 +119,29 @@ def quantities(cells: Cells, n: int) -> tuple[Values, Values]:
     used = front | (total(front) == 0)[cells.shower]
     weight = used * cells.energy
     square = weight * cells.energy
+
+    def mean(values: Values, weights: Values) -> Values:
+        with np.errstate(invalid="ignore"):  # of a shower without cells
+            return np.asarray(total(weights * values) / total(weights))
+
+    def centred(values: Values, weights: Values) -> Values:
+        return values - mean(values, weights)[cells.shower]
+
+    def spread(values: Values) -> Values:
+        """Of the mean that is weighted by e^2, for an effective number of cells (sum e^2)^2 / sum e^4."""
+        return np.sqrt(mean(centred(values, square) ** 2, square) * mean(square, square) / total(square))
+
+    # Sectors are counted from the one that the particle enters, so that none lies across the turn of the circle.
+    phi = 2 * np.pi / SECTORS * ((cells.sector + SECTORS // 2) % SECTORS)
     points = total(used)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean_radius = total(cells.energy * radius) / energy
-
-        def spread(values: Values) -> Values:
-            """Of the mean, weighted by e^2; centred before it is squared, for digits."""
-            norm = total(square)
-            centred = values - (total(square * values) / norm)[cells.shower]
-            variance = total(square * centred**2) / norm
-            return np.asarray(np.sqrt(variance * total(square**2)) / norm)
-
-        # Sectors are counted from where the particle enters, so that none lies across the turn of the circle.
-        phi = 2 * np.pi / SECTORS * ((cells.sector + SECTORS // 2) % SECTORS)
-        norm = total(weight)
-        off = phi - (total(weight * phi) / norm)[cells.shower]
-        sigma_phi = np.sqrt(total(weight * off**2) / norm / points)
-        late = cells.time - (total(square * cells.time) / total(square))[cells.shower]
-        rms_time = np.sqrt(total(used * late**2) / (points + 1))
+    columns = [
+        mean(radius, cells.energy),
+        spread(radius),
+        np.sqrt(mean(centred(phi, weight) ** 2, weight) / points),
+        spread(theta),
+        np.sqrt(total(used * centred(cells.time, square) ** 2) / (points + 1)),
+        total(np.ones(len(cells.shower))),
+    ]
+    with np.errstate(invalid="ignore"):
         shares = layers / energy[:, None]
-    columns = [mean_radius, spread(radius), sigma_phi, spread(theta), rms_time, total(np.ones(len(cells.shower)))]
     return np.column_stack([layers, shares, *columns]), energy

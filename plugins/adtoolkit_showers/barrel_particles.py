@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from adtoolkit_showers.barrel import EDGES, MEDIUM, PITCH, RADIUS, Points, polar
+from adtoolkit_showers.barrel import ACROSS, EDGES, MEDIUM, PITCH, RADIUS, Points, polar
 from adtoolkit_showers.spots import draw_spots
 
 Values = NDArray[np.float64]
@@ -52,8 +52,8 @@ def _showers(
 ) -> Points:
     """Electromagnetic showers that start at a depth and time, of the particles with these numbers."""
     parts = [
-        (np.repeat(np.arange(s.first, s.first + len(s.count)), s.count), s.depth, s.radius, s.energy)
-        for s in draw_spots(energy, MEDIUM, rng, sampling=False)
+        (np.repeat(np.arange(s.first, s.first + len(s.size)), s.size), s.depth, s.radius, s.energy)
+        for s in draw_spots(energy, MEDIUM, rng, across=ACROSS)
     ]
     if not parts:
         return Points(np.zeros(0, np.int64), *np.zeros((5, 0)))

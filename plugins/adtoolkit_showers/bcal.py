@@ -44,12 +44,13 @@ def simulate(n: int, rng: np.random.Generator, counts: Counter[str], *, signal: 
     rows: list[tuple[NDArray[np.float64], ...]] = []
     missing = n
     while missing > 0:
-        z = rng.uniform(*PLACES, _CHUNK)
-        points = neutrons(rng.uniform(*_NEUTRONS, _CHUNK), z, rng) if signal else photons(rng.uniform(*_PHOTONS, _CHUNK), z, rng)
-        x, energy = quantities(read_out(points, rng), _CHUNK)
+        tried = min(_CHUNK, 3 * missing // 2 + 50)
+        z = rng.uniform(*PLACES, tried)
+        points = neutrons(rng.uniform(*_NEUTRONS, tried), z, rng) if signal else photons(rng.uniform(*_PHOTONS, tried), z, rng)
+        x, energy = quantities(read_out(points, rng), tried)
         good = np.flatnonzero((energy > ENERGIES[0]) & (energy < ENERGIES[1]))[:missing]
         rows.append((x[good], energy[good], z[good]))
-        seen = _CHUNK if len(good) < missing else int(good[-1]) + 1
+        seen = tried if len(good) < missing else int(good[-1]) + 1
         counts[f"{'neutrons' if signal else 'photons'} beyond {ENERGIES[0]:g} to {ENERGIES[1]:g} GeV"] += seen - len(good)
         missing -= len(good)
     if not rows:

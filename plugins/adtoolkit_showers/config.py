@@ -57,7 +57,7 @@ class CaloShowersConfig(SimulatedConfig):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"n_reference": 1500, "n_background": 600, "n_signal": 30, "n_test": 500, "n_test_signal": 200},
+        "smoke": {"n_reference": 800, "n_background": 300, "n_signal": 20, "n_test": 300, "n_test_signal": 100},
         # arXiv:2312.11618, section II: 100,000 photons to learn from and as many to test, 504 voxels.
         "paper": {"n_reference": 100_000, "n_background": 20_000, "n_test": 100_000, "n_test_signal": 100_000, "pool": False},
     }
@@ -132,7 +132,7 @@ class ShowerFilesConfig(ComponentConfig):
 
 
 class CaloGanConfig(ShowerFilesConfig):
-    """Showers in the layout of CaloGAN: ``layer_0`` [N, 3, 96], ``layer_1`` [N, 12, 12], ``layer_2`` [N, 12, 6] in MeV, ``energy`` [N, 1] in GeV.
+    """Showers in the layout of CaloGAN: three ``layer_*`` of 504 voxels in MeV, and ``energy`` [N, 1] in GeV.
 
     Attributes:
         pool: Sum the 504 voxels into 108.
@@ -163,7 +163,7 @@ class BcalShowersConfig(SimulatedConfig):
     """Photons (reference) and neutrons (signal) in a barrel calorimeter of lead and scintillating fibres."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"n_reference": 1500, "n_background": 600, "n_signal": 30, "n_test": 500, "n_test_signal": 300}
+        "smoke": {"n_reference": 1500, "n_background": 400, "n_signal": 30, "n_test": 500, "n_test_signal": 200}
     }
 
     n_reference: Count = 12_000

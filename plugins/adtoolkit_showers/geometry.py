@@ -78,16 +78,14 @@ class Geometry:
         for later in self.layers[1:]:
             layer += z >= np.float32(later.begin)
         per_x, per_y, ny, offset = (table[layer] for table in self._tables)
-        half = np.float32(self.half)
-        wide = np.maximum(np.abs(x), np.abs(y))
-        with np.errstate(invalid="ignore"):  # spots so far out that their place is no whole number; moved out below
-            ix, iy = ((x + half) * per_x).astype(np.intp), ((y + half) * per_y).astype(np.intp)
-        cell = offset + ix * ny + iy
-        out = np.flatnonzero(wide >= half)
+        half, width = np.float32(self.half), np.float32(2 * self.half)
+        u, v = x + half, y + half  # compared after the addition, which rounds
+        cell = offset + (u * per_x).astype(np.intp) * ny + (v * per_y).astype(np.intp)
+        out = np.flatnonzero((u < 0) | (u >= width) | (v < 0) | (v >= width))
         cell[out] = self.n_voxels + layer[out]
-        gone = (wide >= np.float32(self.edge)) | (z < 0) | (z > np.float32(self.depth))
+        gone = (np.maximum(np.abs(x), np.abs(y)) >= np.float32(self.edge)) | (z < 0) | (z > np.float32(self.depth))
         cell[gone] = self.n_voxels + len(self.layers)
-        return cell
+        return np.asarray(cell)
 
     def split(self, voxels: Cells) -> list[Cells]:
         """[N, V] -> per layer [N, nx, ny]."""

@@ -45,7 +45,7 @@ class Material:
     @property
     def critical_energy(self) -> float:
         """E_c in GeV, 2.66 (X0 Z/A)^1.1 MeV."""
-        return 2.66e-3 * (self.x0 * self.z / self.a) ** 1.1
+        return float(2.66e-3 * (self.x0 * self.z / self.a) ** 1.1)
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,6 @@ def radial_profile(r: Values, core: Values, tail: Values, p: Values) -> Values:
     """[N] f(r), the share of the energy per Moliere radius."""
 
     def part(scale: Values) -> Values:
-        return 2 * r * scale**2 / (r**2 + scale**2) ** 2
+        return np.asarray(2 * r * scale**2 / (r**2 + scale**2) ** 2)
 
     return np.asarray(p * part(core) + (1 - p) * part(tail))

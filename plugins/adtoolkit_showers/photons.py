@@ -65,9 +65,7 @@ class Photons:
         return cls(np.arange(len(energy)), energy, np.zeros((len(energy), 3)), zero, zero)
 
 
-def shower(
-    photons: Photons, n_events: int, rng: np.random.Generator, *, pairs: bool = False, albedo: bool = True
-) -> NDArray[np.float32]:
+def shower(photons: Photons, n_events: int, rng: np.random.Generator, *, pairs: bool = False, albedo: bool = True) -> NDArray[np.float32]:
     """Energies of the cells in MeV, scaled such that the voxels of a photon add up to `RESPONSE` times its energy.
 
     Args:
@@ -89,8 +87,8 @@ def shower(
     n_cells = FINE.n_voxels + len(FINE.layers) + 1
     cells = np.zeros((n_events, n_cells), np.float32)
     for spots in draw_spots(photons.energy, STACK, rng):
-        block = slice(spots.first, spots.first + len(spots.count))
-        x0, y0, z0, cosine, sine, cos_phi, sin_phi = np.repeat(table[:, block], spots.count, axis=1)
+        block = slice(spots.first, spots.first + len(spots.size))
+        x0, y0, z0, cosine, sine, cos_phi, sin_phi = np.repeat(table[:, block], spots.size, axis=1)
         angle = rng.random(len(spots.depth), dtype=np.float32) * np.float32(2 * np.pi)
         u, v = spots.radius * np.cos(angle), spots.radius * np.sin(angle)
         out = spots.depth * sine + u * cosine
@@ -98,7 +96,7 @@ def shower(
         cell = FINE.cells(x0 + out * cos_phi - v * sin_phi, y0 + out * sin_phi + v * cos_phi, z)
         event = photons.event[block]
         rows = slice(int(event[0]), int(event[-1]) + 1)
-        cell += np.repeat((event - event[0]) * n_cells, spots.count)
+        cell += np.repeat((event - event[0]) * n_cells, spots.size)
         n = rows.stop - rows.start
         cells[rows] += np.bincount(cell, spots.energy, minlength=n * n_cells).reshape(n, n_cells)
     cells *= np.float32(_MEV)

@@ -24,21 +24,21 @@ class Spots(NamedTuple):
 
     Attributes:
         first: Index of the first shower of the block.
-        count: [n] spots of each of its showers.
+        size: [n] spots of each of its showers.
         depth: [K] path from where the shower starts, cm.
         radius: [K] distance from its axis, cm.
         energy: [K] GeV.
     """
 
     first: int
-    count: NDArray[np.int64]
+    size: NDArray[np.int64]
     depth: Flat
     radius: Flat
     energy: Flat
 
 
-def draw_spots(energy: Values, medium: Medium, rng: np.random.Generator, *, sampling: bool = True) -> Iterator[Spots]:
-    """[N] energies in GeV -> the spots of N showers, in blocks; without ``sampling`` each adds up to just its energy.
+def draw_spots(energy: Values, medium: Medium, rng: np.random.Generator, across: Medium | None = None) -> Iterator[Spots]:
+    """[N] energies in GeV -> the spots of N showers, in blocks; ``across`` is a medium of its own for the radial profile.
 
     Each shower has fluctuations of its own: of T and alpha, which are correlated; of its total energy, by the sampling, a gamma
     distribution of relative width c / sqrt(E); of the number of spots, and of their places.
@@ -52,7 +52,7 @@ def draw_spots(energy: Values, medium: Medium, rng: np.random.Generator, *, samp
     beta_spot = (alpha_spot - 1) / t_spot
     mean_alpha = np.maximum(np.exp(moments.ln_alpha), 1.1)
     noise = medium.resolution**2
-    total = noise * rng.standard_gamma(energy / noise) if sampling else energy
+    total = noise * rng.standard_gamma(energy / noise)
     count = np.maximum(rng.poisson(mean_spots(energy, medium)), _MIN_SPOTS)
 
     # Per shower, and repeated for each of its spots: the few numbers that the formulas need.
@@ -77,7 +77,7 @@ def draw_spots(energy: Values, medium: Medium, rng: np.random.Generator, *, samp
         weight = np.exp(excess * np.log(g) - stretch * g)
         share = total[first:last] / np.add.reduceat(weight, np.cumsum(n) - n, dtype=np.float64)
         depth = g * per_beta
-        core, tail, p = radial(ln_energy, np.minimum(depth * per_t, np.float32(_MAX_TAU)), medium)
+        core, tail, p = radial(ln_energy, np.minimum(depth * per_t, np.float32(_MAX_TAU)), across or medium)
         u = rng.random((2, len(g)), dtype=np.float32)
         radius = tail + (core - tail) * (u[0] < p)
         radius *= np.sqrt(u[1] / (1 - u[1])) * np.float32(medium.moliere)
