@@ -1,18 +1,18 @@
 """Draw showers of photons and of chi -> photon photon: the mean of many photons, and single showers.
 
-    python examples/shower_pictures.py showers.png
+python examples/shower_pictures.py showers.png
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
+
+from adtoolkit.plots.style import save
 from adtoolkit_showers.chi import decay, seen
 from adtoolkit_showers.geometry import FINE
 from adtoolkit_showers.photons import Photons, shower
 from adtoolkit_showers.pictures import draw_showers
-
-from adtoolkit.plots.style import save
 
 
 def main(path: Path, seed: int = 2) -> None:

@@ -118,6 +118,8 @@ class TableConfig(SourceConfig):
         features: Columns, or ``name = expression`` of columns.
         truth: Column that is 1 for signal and 0 for background; empty where nobody knows.
         cuts: Conditions that all events must meet, for example ``pt > 1200``.
+        reference: Condition that marks events known to be background, for example ``region == 2``; they are taken out of the data.
+        reference_path: File of events known to be background, with the same columns; the cuts are applied to it too.
         scale: Factor on the mass, for example 0.001 from GeV to TeV.
         mass_unit: Unit of the mass after scaling, for axes.
     """
@@ -127,19 +129,33 @@ class TableConfig(SourceConfig):
     mass: str = ""
     truth: str = ""
     cuts: Names = ()
+    reference: str = ""
+    reference_path: str = ""
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     mass_unit: str = ""
 
     @model_validator(mode="after")
-    def _counts_need_truth(self) -> TableConfig:
+    def _choices_agree(self) -> TableConfig:
         if not self.truth:
             for name in ("n_signal", "n_background", "n_reference"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} chooses events by their truth label: name its column with data.truth")
+        if self.reference and self.reference_path:
+            raise ValueError("reference and reference_path both name events known to be background: choose one")
+        if self.names_reference and self.n_reference is not None:
+            raise ValueError("n_reference counts background left out of the data, but the reference is named: leave one of them out")
         return self
+
+    @property
+    def names_reference(self) -> bool:
+        """Whether events known to be background are named, by a condition or a file."""
+        return bool(self.reference or self.reference_path)
 
     def has_truth(self) -> bool:
         return bool(self.truth)
+
+    def offers(self, declared: Caps) -> Caps:
+        return super().offers(declared) | (declared & {Cap.REFERENCE} if self.names_reference else frozenset())
 
 
 class ToyBumpConfig(ComponentConfig):

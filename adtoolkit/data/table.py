@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adtoolkit.data.checks import as_float, as_truth, check_sample, check_signs, finite_rows
+from adtoolkit.data.checks import as_float, as_truth, check_features, check_sample, check_signs, finite_rows
 from adtoolkit.data.config import TableConfig
 from adtoolkit.data.expressions import Expression, definition
 from adtoolkit.data.readers import read_columns
@@ -17,6 +18,13 @@ from adtoolkit.data.split import Pool, inject
 from adtoolkit.errors import ConfigError, DataError, UnknownNameError
 from adtoolkit.interfaces import Context, DataSource
 from adtoolkit.types import Dataset, Sample
+
+
+class _Events(NamedTuple):
+    sample: Sample
+    known: NDArray[np.bool_]
+    features: list[str]
+    mass: str
 
 
 class Table(DataSource[TableConfig]):
@@ -36,13 +44,32 @@ class Table(DataSource[TableConfig]):
                 raise ConfigError(
                     f"A table needs data.{option}.", "Look at the file with 'adtool data inspect FILE'; it prints the options to use."
                 )
-        cuts = [Expression(text) for text in config.cuts]
-        for cut in cuts:
-            if not cut.is_condition:
-                raise ConfigError(f"The cut '{cut.text}' is no condition.", "Compare with something, for example pt > 1200.")
-
-        columns, (mass, m_of), features = self._read(cuts)
+        cuts = [_condition("cut", text) for text in config.cuts]
+        known = _condition("reference", config.reference) if config.reference else None
         counts: dict[str, int] = {}
+        table = self._events(config.path, cuts, counts, known=known, truth=config.truth)
+        sample, reference = table.sample, None
+        if known is not None:
+            sample, reference = sample[~table.known], _background(sample[table.known], counts)
+        elif config.reference_path:
+            there: dict[str, int] = {}
+            reference = self._events(config.reference_path, cuts, there).sample
+            counts |= {f"reference: {what}": n for what, n in there.items()}
+        check_sample(sample, table.features, table.mass)
+        if reference is None:
+            return inject(Pool(sample), config, ctx, features=table.features, mass=table.mass, unit=config.mass_unit, counts=counts)
+        fix = "Loosen the condition or the cuts, or use a larger file."
+        check_features(reference.x, reference.m, table.features, table.mass, what="reference events", fix=fix)
+        rest = config.model_copy(update={"n_reference": 0})
+        dataset = inject(Pool(sample), rest, ctx, features=table.features, mass=table.mass, unit=config.mass_unit, counts=counts)
+        return replace(dataset, reference=replace(reference, row=None))
+
+    def _events(
+        self, path: str, cuts: list[Expression], counts: dict[str, int], *, known: Expression | None = None, truth: str = ""
+    ) -> _Events:
+        """The events of a file that pass the cuts; which of them are known to be background, if a condition says so."""
+        config = self.config
+        columns, (mass, m_of), features = self._read(path, [*cuts, *([known] if known is not None else [])], truth)
         good = np.ones(len(next(iter(columns.values()))), bool)
         for cut in cuts:
             passed = cut(columns)
@@ -50,28 +77,29 @@ class Table(DataSource[TableConfig]):
             good &= passed
         if not good.any():
             raise (
-                DataError(f"No event of {config.path} passes the cuts {', '.join(config.cuts)}.", "Loosen them.")
+                DataError(f"No event of {path} passes the cuts {', '.join(config.cuts)}.", "Loosen them.")
                 if cuts
-                else DataError(f"{config.path} holds no events.")
+                else DataError(f"{path} holds no events.")
             )
         if not good.all():
             columns = {name: column[good] for name, column in columns.items()}
         row = np.flatnonzero(good)
 
-        truth = as_truth(config.truth, columns[config.truth]) if config.truth else None
+        labels = as_truth(truth, columns[truth]) if truth else None
+        chosen = known(columns) if known is not None else np.zeros(len(row), bool)
         wanted = {name: _column(name, of, columns) for name, of in features.items()}
         m = _column(mass, m_of, columns) * config.scale
         good = finite_rows({**wanted, mass: m}, config.drop_invalid, counts)
         if not good.all():
             wanted, m, row = {name: column[good] for name, column in wanted.items()}, m[good], row[good]
-            truth = truth[good] if truth is not None else None
+            labels, chosen = labels[good] if labels is not None else None, chosen[good]
         signed = check_signs({**wanted, mass: m}, counts)
         x = np.column_stack([signed[name] for name in wanted]).astype(np.float32)
-        sample = Sample(x, signed[mass].astype(np.float32), truth=truth, row=row)
-        check_sample(sample, list(wanted), mass)
-        return inject(Pool(sample), config, ctx, features=list(wanted), mass=mass, unit=config.mass_unit, counts=counts)
+        return _Events(Sample(x, signed[mass].astype(np.float32), truth=labels, row=row), chosen, list(wanted), mass)
 
-    def _read(self, cuts: list[Expression]) -> tuple[dict[str, NDArray[Any]], tuple[str, Expression | None], dict[str, Expression | None]]:
+    def _read(
+        self, path: str, conditions: list[Expression], truth: str
+    ) -> tuple[dict[str, NDArray[Any]], tuple[str, Expression | None], dict[str, Expression | None]]:
         """The columns needed, the definition of the mass, and those of the features."""
         config = self.config
         defined: list[tuple[str, Expression | None]] = []
@@ -79,10 +107,10 @@ class Table(DataSource[TableConfig]):
         def choose(known: list[str]) -> list[str]:
             defined.extend(definition(text, known) for text in (config.mass, *config.features))
             names = [name for name, formula in defined if formula is None]
-            for formula in (*cuts, *(f for _, f in defined if f is not None)):
+            for formula in (*conditions, *(f for _, f in defined if f is not None)):
                 names += sorted(formula.names)
-            if config.truth:
-                names.append(config.truth)
+            if truth:
+                names.append(truth)
             for name in names:
                 if name not in known:
                     raise UnknownNameError("column", name, known)
@@ -90,7 +118,7 @@ class Table(DataSource[TableConfig]):
                 raise ConfigError("The formulas use no column.", "Write, for example, data.mass='M = sqrt(E**2 - p**2)'.")
             return list(dict.fromkeys(names))
 
-        columns = read_columns(Path(config.path).expanduser(), config.key, choose)
+        columns = read_columns(Path(path).expanduser(), config.key, choose)
         mass, *features = defined
         names = [name for name, _ in features]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -105,3 +133,17 @@ def _column(name: str, formula: Expression | None, columns: Mapping[str, NDArray
     if formula is None:
         return as_float(name, columns[name])
     return np.broadcast_to(np.asarray(formula(columns), np.float64), len(next(iter(columns.values()))))
+
+
+def _condition(what: str, text: str) -> Expression:
+    expression = Expression(text)
+    if not expression.is_condition:
+        raise ConfigError(f"The {what} '{text}' is no condition.", "Compare with something, for example pt > 1200.")
+    return expression
+
+
+def _background(sample: Sample, counts: dict[str, int]) -> Sample:
+    """Events taken for background: without labels, but if these call some of them signal, it is told."""
+    if sample.truth is not None and sample.truth.any():
+        counts["reference: signal by its label"] = int(sample.truth.sum())
+    return sample.blind()

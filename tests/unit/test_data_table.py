@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext
 from adtoolkit.data.config import TableConfig
 from adtoolkit.data.table import Table
@@ -102,6 +103,69 @@ def test_bad_input_is_refused_in_one_sentence(load, columns, options, error, mes
         load(columns, **options)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_condition_names_the_reference_and_takes_it_out_of_the_data(load, columns):
+    columns["region"] = np.repeat([1, 2], [250, N - 250])
+    data = load(columns, reference="region == 2", cuts="pt > 1100")
+
+    good, known = columns["pt"] > 1100, columns["region"] == 2
+    assert sorted(data.reference.m) == pytest.approx(sorted(columns["mjj"][good & known]), rel=1e-6)
+    assert sorted(data.events.m) == pytest.approx(sorted(columns["mjj"][good & ~known]), rel=1e-6)
+    assert set(columns["region"][data.events.row]) == {1}
+    assert data.reference.truth is None
+
+
+def test_with_labels_background_outside_the_data_is_tested_and_a_reference_that_holds_signal_says_so(load, columns):
+    columns["region"] = np.repeat([2, 1, 2], [10, 200, N - 210])
+    data = load(columns, reference="region == 2", truth="label", n_background=100, n_signal=20)
+
+    assert (len(data.events), int(data.events.truth.sum())) == (120, 20)
+    assert (len(data.test), int(data.test.truth.sum())) == (80, 10)
+    assert len(data.reference) == 200
+    assert data.counts["reference: signal by its label"] == 10
+
+
+def test_a_file_of_its_own_is_the_reference(load, columns, tmp_path):
+    known = {name: column[:150] for name, column in columns.items() if name != "label"}
+    known["pt"] = np.where(np.arange(150) < 30, 1000.0, 1500.0)
+    np.savez(tmp_path / "known.npz", **known)
+    data = load(columns, reference_path=str(tmp_path / "known.npz"), cuts="pt > 1100", truth="label", scale=0.001)
+
+    assert sorted(data.reference.m) == pytest.approx(sorted(known["mjj"][30:] / 1000), rel=1e-6)
+    assert data.counts["reference: cut: pt > 1100"] == 30
+    assert len(data.events) + len(data.test) == int((columns["pt"] > 1100).sum())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"reference": "pt"}, ConfigError, "The reference 'pt' is no condition"),
+        ({"reference": "ptt > 3"}, UnknownNameError, "no column 'ptt'.*Did you mean 'pt'"),
+        ({"reference": "pt > 5000"}, DataError, "There are 0 reference events; at least 100"),
+        ({"reference_path": "/nowhere/e.h5"}, DataError, "no file"),
+    ],
+)
+def test_a_reference_that_is_none_is_refused_in_one_sentence(load, columns, options, error, message):
+    with pytest.raises(error, match=message) as caught:
+        load(columns, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options", [{"reference": "a > 0", "reference_path": "e.npz"}, {"reference": "a > 0", "truth": "t", "n_reference": 3}]
+)
+def test_the_reference_is_named_once(options):
+    with pytest.raises(ValueError, match=r"choose one|leave one of them out"):
+        TableConfig(path="e.npz", mass="m", features="a,b", **options)
+
+
+def test_a_table_offers_the_reference_it_names():
+    declared = frozenset({Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH})
+
+    assert TableConfig().offers(declared) == {Cap.WINDOW}
+    assert TableConfig(reference="a > 0").offers(declared) == {Cap.WINDOW, Cap.REFERENCE}
+    assert TableConfig(reference_path="e.npz", truth="t").offers(declared) == declared
 
 
 def test_twin_columns_and_invalid_values_are_refused_or_dropped(load, columns):
