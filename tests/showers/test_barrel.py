@@ -5,14 +5,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from adtoolkit_showers.barrel import FEATURES, PITCH, RADIUS, TARGET, Cells, Points, quantities, read_out
-from adtoolkit_showers.barrel_particles import photons
-from adtoolkit_showers.bcal import ENERGIES, PLACES, BcalShowers, simulate
-from adtoolkit_showers.config import BcalShowersConfig
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
 
 from adtoolkit.context import RunContext
+from adtoolkit_showers.barrel import FEATURES, PITCH, RADIUS, TARGET, Cells, Points, quantities, read_out
+from adtoolkit_showers.barrel_particles import photons
+from adtoolkit_showers.bcal import ENERGIES, PLACES, BcalShowers, simulate
+from adtoolkit_showers.config import BcalShowersConfig
 
 
 @pytest.fixture(scope="module")

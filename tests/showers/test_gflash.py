@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from adtoolkit_showers.gflash import Medium, draw_longitudinal, longitudinal, mean_spots, profile, radial, radial_profile, spot_shape
 from adtoolkit_showers.photons import ARGON, LEAD, STACK
 

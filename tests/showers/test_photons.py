@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from adtoolkit_showers.geometry import COARSE, FINE, pooled
 from adtoolkit_showers.gflash import longitudinal, profile
 from adtoolkit_showers.photons import RESPONSE, STACK, Photons, shower

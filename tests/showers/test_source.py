@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
+
+from adtoolkit.context import RunContext
 from adtoolkit_showers.chi import decay, seen
 from adtoolkit_showers.config import CaloShowersConfig
 from adtoolkit_showers.geometry import COARSE, FINE
 from adtoolkit_showers.photons import RESPONSE, Photons, shower
 from adtoolkit_showers.source import CaloShowers
-from sklearn.metrics import roc_auc_score
-
-from adtoolkit.context import RunContext
 
 FEW = {"n_reference": 30, "n_background": 40, "n_signal": 8, "n_test": 20, "n_test_signal": 12}
 
@@ -42,7 +42,9 @@ def test_the_energy_of_data_is_reconstructed_and_that_of_the_reference_is_true()
 def test_background_does_not_depend_on_the_signal_nor_voxels_on_pooling():
     few, many, fine = load(), load(n_signal=20, masses="0.5"), load(pool=False)
 
-    assert {row.tobytes() for row in few.events.x[few.events.truth == 0]} == {row.tobytes() for row in many.events.x[many.events.truth == 0]}
+    assert {row.tobytes() for row in few.events.x[few.events.truth == 0]} == {
+        row.tobytes() for row in many.events.x[many.events.truth == 0]
+    }
     assert fine.features == FINE.names
     assert fine.events.x.sum(axis=1) == pytest.approx(few.events.x.sum(axis=1), rel=1e-5)
 
