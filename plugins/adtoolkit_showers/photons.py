@@ -17,7 +17,7 @@ Values = NDArray[np.float64]
 LEAD: Final = Material(z=82, a=207.2, density=11.35, x0=6.37, thickness=0.2)
 ARGON: Final = Material(z=18, a=39.95, density=1.390, x0=19.55, thickness=0.4)
 
-#: The stack of CaloGAN; c is that of the simulated showers with which the parametrisation was tuned.
+#: The stack of CaloGAN, with sampling fluctuations of 11 % / sqrt(E / GeV).
 STACK: Final = Medium.of(LEAD, ARGON, resolution=0.11)
 
 #: Energy in the voxels over incident energy, once the energy seen in the argon is multiplied by 5 (arXiv:2312.11618).
@@ -26,7 +26,7 @@ RESPONSE: Final = 0.937
 #: Photons convert after 9/7 radiation lengths, in the mean.
 _CONVERSION: Final = 9 / 7 * STACK.x0
 
-#: Median share of the energy that returns to the first layer, log10, of showers that start at these depths (cm) behind it.
+#: Median share of the energy that returns to the first layer, log10, of photons that start at these depths (cm) behind it.
 _ALBEDO_DEPTH: Final = (8.0, 16.0, 24.0)
 _ALBEDO_SHARE: Final = (-3.0, -4.0, -5.7)
 _ALBEDO_HITS: Final = 10
