@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adtoolkit.errors import UnknownNameError
 from adtoolkit.interfaces import Context, DataSource
 from adtoolkit.types import Dataset, Sample
 from adtoolkit_showers.barrel import FEATURES, quantities, read_out
@@ -26,17 +28,27 @@ class BcalShowers(DataSource[BcalShowersConfig]):
     """Photons and neutrons in a barrel calorimeter; m is the energy of the shower in GeV, the further condition its z in cm."""
 
     def load(self, ctx: Context) -> Dataset:
-        """Simulate the events; each sample has a stream of its own."""
+        """Simulate the events; each sample has a stream of its own.
+
+        Raises:
+            UnknownNameError: if a feature is not known.
+        """
         config = self.config
         counts: Counter[str] = Counter()
+        features = config.features or FEATURES
+        for name in features:
+            if name not in FEATURES:
+                raise UnknownNameError("feature", name, list(FEATURES))
+        columns = [FEATURES.index(name) for name in features]
 
         def draw(n: int, purpose: str, *, signal: bool) -> Sample:
-            return simulate(n, ctx.rng(purpose), counts, signal=signal)
+            sample = simulate(n, ctx.rng(purpose), counts, signal=signal)
+            return replace(sample, x=sample.x[:, columns])
 
         events = Sample.concat(draw(config.n_signal, "signal", signal=True), draw(config.n_background, "background", signal=False))
         test = Sample.concat(draw(config.n_test_signal, "test-signal", signal=True), draw(config.n_test, "test-background", signal=False))
         reference = draw(config.n_reference, "reference", signal=False) if config.n_reference else None
-        return Dataset(events[ctx.rng("order").permutation(len(events))], test, reference, FEATURES, "E", "GeV", dict(counts))
+        return Dataset(events[ctx.rng("order").permutation(len(events))], test, reference, features, "E", "GeV", dict(counts))
 
 
 def simulate(n: int, rng: np.random.Generator, counts: Counter[str], *, signal: bool) -> Sample:

@@ -160,7 +160,11 @@ class CaloChallengeConfig(ShowerFilesConfig):
 
 
 class BcalShowersConfig(SimulatedConfig):
-    """Photons (reference) and neutrons (signal) in a barrel calorimeter of lead and scintillating fibres."""
+    """Photons (reference) and neutrons (signal) in a barrel calorimeter of lead and scintillating fibres.
+
+    Attributes:
+        features: Which of the 14 quantities of a shower, in order. Empty: all.
+    """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"n_reference": 1500, "n_background": 400, "n_signal": 30, "n_test": 500, "n_test_signal": 200}
@@ -171,3 +175,4 @@ class BcalShowersConfig(SimulatedConfig):
     n_signal: Count = 150
     n_test: Count = 3_000
     n_test_signal: Count = 3_000
+    features: Names = ()

@@ -9,6 +9,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
 
 from adtoolkit.context import RunContext
+from adtoolkit.errors import UnknownNameError
 from adtoolkit_showers.barrel import FEATURES, PITCH, RADIUS, TARGET, Cells, Points, quantities, read_out
 from adtoolkit_showers.barrel_particles import photons
 from adtoolkit_showers.bcal import ENERGIES, PLACES, BcalShowers, simulate
@@ -136,4 +137,8 @@ def test_samples_lie_in_the_ranges_kept_and_what_is_beyond_is_counted():
         assert sample.x[:, :4].sum(axis=1) == pytest.approx(sample.m, rel=1e-5)
         assert np.isfinite(sample.x).all()
     assert (data.features, data.scale) == (FEATURES, "logit")
+    few = BcalShowers(config.model_copy(update={"features": ("R", "f1")})).load(RunContext(seed=3))
+    assert np.array_equal(few.events.x, data.events.x[:, [8, 4]])
+    with pytest.raises(UnknownNameError, match="no feature 'r'"):
+        BcalShowers(config.model_copy(update={"features": ("r",)})).load(RunContext(seed=3))
     assert set(data.counts) == {"photons beyond 0.2 to 2.2 GeV", "neutrons beyond 0.2 to 2.2 GeV"}
