@@ -156,6 +156,7 @@ def _scorers() -> list[Component]:
             summary="minus the log density of the background: rare events are anomalous",
             cite="arXiv:2312.11618",
             needs=frozenset({Cap.LOG_PROB}),
+            default_estimator="cathode",  # its densities cost one pass of a flow, not an integration per event
         ),
     ]
 

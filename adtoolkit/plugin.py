@@ -22,8 +22,9 @@ from adtoolkit.capabilities import Cap, Caps
 
 __all__ = ["API_VERSION", "KINDS", "Cap", "Caps", "Component", "Kind", "Region", "hookimpl"]
 
-#: Version of the interface between the core and its plugins: the first number changes when plugins must change.
-API_VERSION: Final = "1.0"
+#: Version of the interface between the core and its plugins: the first number changes when plugins must change, the second when
+#: something is added. A plugin says which one it was written for: ``adtoolkit_api = "1.1"`` (docs/reference/stability.md).
+API_VERSION: Final = "1.1"
 
 hookimpl = pluggy.HookimplMarker("adtoolkit")
 
@@ -68,6 +69,8 @@ class Component:
             An interpolator without rules passes on all that the model can do.
         default_interpolator: Estimators: the interpolator used when none is named.
         default_scorer: Estimators: the scorer used when none is named.
+        default_estimator: Scorers of a background model: the estimator used when none is named; "" or one that is not installed
+            stands for the general default.
         expected_failures: Name of a conformance check -> the reason why this component does not meet it. Strict.
     """
 
@@ -85,4 +88,5 @@ class Component:
     rules: tuple[tuple[Caps, Caps], ...] = ()
     default_interpolator: str = "direct"
     default_scorer: str = "cathode"
+    default_estimator: str = ""
     expected_failures: Mapping[str, str] = field(default_factory=dict)

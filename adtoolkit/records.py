@@ -23,6 +23,7 @@ ONLY: Final[dict[str, tuple[str, ...]]] = {
     "rules": ("interpolator",),
     "default_interpolator": ("estimator",),
     "default_scorer": ("estimator",),
+    "default_estimator": ("scorer",),
 }
 DEFAULTS: Final = {f.name: f.default for f in fields(Component)}
 

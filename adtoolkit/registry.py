@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -312,8 +313,16 @@ def _one_line(error: BaseException) -> str:
 
 
 def _api_fault(plugin: object) -> str:
-    """A plugin may say which interface it was written for: ``adtoolkit_api = "1.0"``."""
-    wanted: object = getattr(plugin, "adtoolkit_api", API_VERSION)
-    if str(wanted).split(".")[0] == API_VERSION.split(".")[0]:
+    """A plugin says which interface it was written for: ``adtoolkit_api = "1.1"``. One that does not is taken for the present one.
+
+    The first number must be the core's; the second must not be above it, since the plugin would use what is not there yet.
+    """
+    wanted = str(getattr(plugin, "adtoolkit_api", API_VERSION))
+    if not re.fullmatch(r"\d+\.\d+", wanted):
+        return f'says adtoolkit_api = {wanted!r}; write the version of the plugin interface, for example adtoolkit_api = "{API_VERSION}"'
+    major, minor = (int(number) for number in wanted.split("."))
+    here = tuple(int(number) for number in API_VERSION.split("."))
+    if major == here[0] and minor <= here[1]:
         return ""
-    return f"was written for plugin interface {wanted}, but adtoolkit {adtoolkit.__version__} has {API_VERSION}; install versions that fit"
+    fix = "install a newer release of the plugin" if major < here[0] else "upgrade adtoolkit: pip install --upgrade adtoolkit"
+    return f"was written for plugin interface {wanted}, but adtoolkit {adtoolkit.__version__} has {API_VERSION}; {fix}"

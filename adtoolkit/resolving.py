@@ -64,6 +64,20 @@ def resolve_config(
     return _Layers(registry, file or {}, flags or {}, preset).resolve()
 
 
+def usual_estimator(registry: Registry, scorer: str | None) -> str:
+    """The estimator when none is named: the scorer's own, if it is installed; none at all for a scorer that needs no background model.
+
+    Raises:
+        UnknownNameError: if there is no such scorer.
+    """
+    if scorer is None:
+        return DEFAULT_ESTIMATOR
+    record = registry.get("scorer", scorer).component
+    if record.needs <= DATA_CAPS:
+        return "none"
+    return record.default_estimator if record.default_estimator in registry.names("estimator") else DEFAULT_ESTIMATOR
+
+
 def outcome_of(config: RunConfig, registry: Registry) -> Plan | Blocked:
     """Whether the parts of a configuration can work together, with the data as their options make them."""
     names = config.data.name, config.estimator.name, config.interpolator.name, config.scorer.name
@@ -101,7 +115,8 @@ class _Layers:
 
     def resolve(self) -> RunConfig:
         data = self.section("data", DEFAULT_DATA, DataSection)
-        estimator = self.section("estimator", self.usual_estimator(), Section)
+        named = self.flags.get("scorer", {}).get("name") or self.file.get("scorer", {}).get("name")
+        estimator = self.section("estimator", usual_estimator(self.registry, named and str(named)), Section)
         record = self.registry.get("estimator", estimator.name).component
         scorer = self.section("scorer", record.default_scorer, ScorerSection)
         config = RunConfig(
@@ -120,13 +135,6 @@ class _Layers:
             if wanted is not None and wanted not in self.known_presets:
                 raise UnknownNameError("preset", wanted, list(self.known_presets))
         return config
-
-    def usual_estimator(self) -> str:
-        """The estimator when none is named: none at all for a scorer that needs no background model."""
-        scorer = self.flags.get("scorer", {}).get("name") or self.file.get("scorer", {}).get("name")
-        if scorer is not None and self.registry.get("scorer", str(scorer)).component.needs <= DATA_CAPS:
-            return "none"
-        return DEFAULT_ESTIMATOR
 
     def section(self, kind: Kind, usual: str, cls: type[S]) -> S:
         """One component: name and own keys as given, options from preset, file and flags."""

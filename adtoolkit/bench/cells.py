@@ -23,7 +23,7 @@ from adtoolkit.loading import RESERVED
 from adtoolkit.mix import Blocked, Plan
 from adtoolkit.records import makes_nothing
 from adtoolkit.registry import Registry
-from adtoolkit.resolving import DEFAULT_DATA, DEFAULT_ESTIMATOR, outcome_of, resolve_config
+from adtoolkit.resolving import DEFAULT_DATA, outcome_of, resolve_config, usual_estimator
 from adtoolkit.runconfig import RunConfig
 from adtoolkit.runfolder import folder_name
 from adtoolkit.store import key_of
@@ -162,15 +162,16 @@ class _Expander:
         base, fixed = self.matrix.base, self.matrix.fixed
         stated = {kind: given.get(kind) or fixed.get(kind, {}).get("name") for kind in KINDS}
         lower = {kind: base.get(kind, {}).get("name") for kind in KINDS}
-        asked = str(stated["estimator"] or lower["estimator"] or DEFAULT_ESTIMATOR)
+        named = stated["scorer"] or lower["scorer"]
+        asked = str(stated["estimator"] or lower["estimator"] or usual_estimator(self.registry, named and str(named)))
         record = self.registry.get("estimator", asked).component
-        scorer = self.registry.get("scorer", str(stated["scorer"] or lower["scorer"] or record.default_scorer)).component
+        scorer = self.registry.get("scorer", str(named or record.default_scorer)).component
         estimator = asked
         if scorer.needs <= DATA_CAPS and self.nothing and asked not in self.nothing:
             estimator = self.nothing[0]
             self.notes[f"'{scorer.name}' uses no background model: run once with estimator '{estimator}', not once per estimator."] = None
         # the base's interpolator goes with the base's estimator; another one brings its own
-        own = lower["interpolator"] if asked == (lower["estimator"] or DEFAULT_ESTIMATOR) else None
+        own = lower["interpolator"] if asked == (lower["estimator"] or usual_estimator(self.registry, lower["scorer"])) else None
         interpolator = stated["interpolator"] or own or record.default_interpolator
         if estimator in self.nothing:
             interpolator = self.registry.get("estimator", estimator).component.default_interpolator

@@ -43,6 +43,8 @@ def facts(component: Component) -> Iterator[tuple[str, str]]:
         yield "gives" if component.kind == "estimator" else "offers", _caps(component.provides)
     if component.kind == "estimator":
         yield "usually with", f"interpolator {component.default_interpolator}, scorer {component.default_scorer}"
+    if component.default_estimator:
+        yield "usually with", f"estimator {component.default_estimator}"
     for check, reason in component.expected_failures.items():
         yield "known gap", f"{check}: {reason}"
 

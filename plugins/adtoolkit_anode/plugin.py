@@ -19,5 +19,6 @@ def adtoolkit_register_components() -> list[Component]:
             summary="A flow of the window's events, divided by the background's density (ANODE)",
             cite="arXiv:2001.04990",
             needs=frozenset({Cap.WINDOW, Cap.LOG_PROB}),
+            default_estimator="cathode",
         )
     ]

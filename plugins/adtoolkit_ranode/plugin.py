@@ -20,5 +20,6 @@ def adtoolkit_register_components() -> list[Component]:
             cite="arXiv:2312.11629",
             needs=frozenset({Cap.WINDOW, Cap.LOG_PROB}),
             provides=frozenset({Cap.LOG_RATIO, Cap.SIGNAL}),
+            default_estimator="cathode",
         )
     ]

@@ -67,6 +67,17 @@ def test_a_scorer_without_a_model_is_run_once_with_no_estimator(cells):
     assert any("'random' uses no background model" in note for note in made.notes)
 
 
+def test_without_estimator_a_cell_has_the_one_that_its_run_would_have(cells):
+    """The scorer's own; one that the base names goes before it."""
+    text = '[matrix]\nscorer = ["cathode", "anode", "random"]'
+
+    found = {c.config.scorer.name: c.config.estimator.name for c in cells(text).cells}
+    fixed = {c.config.scorer.name: c.config.estimator.name for c in cells('[estimator]\nname = "sigma"\n' + text).cells}
+
+    assert found == {"cathode": "sigma", "anode": "cathode", "random": "none"}
+    assert fixed == {"cathode": "sigma", "anode": "sigma", "random": "none"}
+
+
 def test_an_axis_multiplies_only_what_knows_it(cells):
     made = cells(
         '[matrix]\nestimator = ["sigma"]\ninterpolator = ["context", "direct"]\nscorer = ["cathode"]\n"interpolator.margin" = [0.1, 0.2]'

@@ -4,7 +4,6 @@ import logging
 import types
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -25,26 +24,6 @@ HOOK = HEAD + "@hookimpl\ndef adtoolkit_register_components():\n    return [{rec
 def good(name: str) -> str:
     """Source of a plugin that registers one scorer."""
     return HOOK.format(records=RECORD.format(name=name))
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Install a distribution with one plugin, as pip would leave it; only such plugins are loaded afterwards."""
-    monkeypatch.syspath_prepend(tmp_path)
-    names: list[str] = []
-
-    def do(distribution: str, source: str, entry: str = "") -> None:
-        entry = entry or distribution
-        module = f"plugin_{tmp_path.name.replace('-', '_')}_{distribution.replace('-', '_')}"
-        (tmp_path / f"{module}.py").write_text(source)
-        info = tmp_path / f"{distribution.replace('-', '_')}-2.5.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.5\n")
-        (info / "entry_points.txt").write_text(f"[adtoolkit]\n{entry} = {module}\n")
-        names.append(entry)
-        monkeypatch.setenv("ADTOOLKIT_PLUGINS", ",".join(names))
-
-    return do
 
 
 @pytest.fixture
@@ -103,7 +82,7 @@ def test_installed_plugin_is_found_with_its_distribution(install: Install) -> No
         (HEAD + "@hookimpl\ndef adtoolkit_register_components(): 1 / 0", "ZeroDivisionError: division by zero"),
         (HEAD + "@hookimpl\ndef adtoolkit_register_components(): return 'sigma'", "must return a list of Component records"),
         (HOOK.format(records="'sigma'"), "must return Component records"),
-        ("adtoolkit_api = '2.0'\n" + good("x"), "was written for plugin interface 2.0"),
+        ("adtoolkit_api = '9.0'\n" + good("x"), "was written for plugin interface 9.0"),
         (good("Bad_Name"), "its name is 'Bad_Name'"),
     ],
 )
@@ -235,6 +214,7 @@ def test_good_records_have_no_fault(kind: str) -> None:
         ("scorer", {"needs": frozenset({"Owner:Word"})}, "unknown capability 'Owner:Word'"),
         ("scorer", {"provides": frozenset({Cap.SAMPLE})}, "a scorer cannot provide sample; scorers have log-ratio, signal"),
         ("scorer", {"trains_on": (Region.ALL,)}, "trains_on is for estimator only"),
+        ("estimator", {"default_estimator": "sigma"}, "default_estimator is for scorer only"),
         ("scorer", {"expected_failures": {"check": ""}}, "to the reason"),
         ("data", {"provides": frozenset({Cap.SAMPLE})}, "data cannot provide sample"),
         ("estimator", {"provides": frozenset({Cap.TRUTH})}, "a model cannot provide truth"),

@@ -14,9 +14,10 @@ from adtoolkit.config import ComponentConfig
 from adtoolkit.errors import AdtoolError, ConfigError, DataError, MixError, UnknownNameError
 from adtoolkit.overrides import Text
 from adtoolkit.plugin import Cap, Component, Region, hookimpl
-from adtoolkit.registry import Registry
-from adtoolkit.resolving import plan_of, resolve_config
+from adtoolkit.registry import Registry, default_registry
+from adtoolkit.resolving import plan_of, resolve_config, usual_estimator
 from adtoolkit.runconfig import RunConfig, read_file
+from adtoolkit.testing import in_memory, registered
 from adtoolkit.types import Window
 
 
@@ -128,6 +129,23 @@ def test_scorer_that_needs_no_background_gets_no_estimator(registry: Registry) -
     config = resolved(registry, {"data": {"name": "toy-bump"}}, scorer__name="random")
 
     assert config.estimator.name == "none"
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("flow", "flow"), ("not-installed", "sigma"), ("", "sigma")])
+def test_scorer_without_estimator_gets_its_own_where_it_is_installed(registry: Registry, wanted: str, found: str) -> None:
+    """Else the general default."""
+    record = Component(kind="scorer", name="dear", target="nowhere:X", summary="s", needs=frozenset({Cap.SAMPLE}), default_estimator=wanted)
+    with registered(in_memory(record), registry):
+        assert usual_estimator(registry, "dear") == found
+        assert usual_estimator(registry, None) == "sigma"
+
+
+@pytest.mark.parametrize("scorer", ["anode", "r-anode", "likelihood"])
+def test_scorers_of_densities_take_the_estimator_whose_densities_are_cheap(scorer: str) -> None:
+    config = resolve_config(default_registry(), {"scorer": {"name": scorer}})
+
+    assert (config.estimator.name, config.interpolator.name) == ("cathode", "direct")
+    assert resolve_config(default_registry(), {"scorer": {"name": scorer}, "estimator": {"name": "sigma"}}).estimator.name == "sigma"
 
 
 def test_window_defaults_to_the_datas_own_end_by_end(registry: Registry) -> None:
