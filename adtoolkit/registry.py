@@ -112,7 +112,8 @@ class Registry:
             try:
                 plugin = entry.load()
             except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a stranger's import raises, the others go on
-                registry._fail(origin, f"cannot be imported: {type(error).__name__}: {_one_line(error)}", cause=error)
+                trouble = f"cannot be imported: {type(error).__name__}: {_one_line(error)}; adtool plugins --debug shows where"
+                registry._fail(origin, trouble, cause=error)
             else:
                 registry._admit(plugin, origin)
         return registry
@@ -158,6 +159,12 @@ class Registry:
         """What went wrong at discovery."""
         return tuple(self._failures)
 
+    @property
+    def absent(self) -> str:
+        """What messages about an unknown name add where plugins could not be loaded, which may have it."""
+        broken = sorted({failure.origin.plugin for failure in self._failures if failure.record is None})
+        return f" (Not loaded: {', '.join(broken)}; see: adtool plugins)" if broken else ""
+
     def components(self, kind: Kind | None = None) -> list[Registered]:
         """All components, or those of one kind, in the order of registration."""
         return [record for record in self._records.values() if kind in {None, record.component.kind}]
@@ -180,9 +187,7 @@ class Registry:
         if not good:
             elsewhere = [record.component.kind for record in self.components() if record.component.name == name]
             fix = f"'{name}' is the name of: {', '.join(elsewhere)}." if elsewhere else f"See: adtool list {kind}"
-            broken = sorted({failure.origin.plugin for failure in self._failures if failure.record is None})
-            fix += f" (Not loaded: {', '.join(broken)}; see: adtool plugins)" if broken else ""
-            raise UnknownNameError(kind, name, self.names(kind), fix)
+            raise UnknownNameError(kind, name, self.names(kind), f"{fix}{self.absent}")
         return good
 
     def load(self, component: Component) -> type[Any]:

@@ -66,7 +66,8 @@ def find(name: str, kind: Kind | None) -> list[Component]:
         except UnknownNameError:
             continue
     if not found:
-        raise UnknownNameError("component", name, sorted({record.component.name for record in registry.components()}), "See: adtool list")
+        known = sorted({record.component.name for record in registry.components()})
+        raise UnknownNameError("component", name, known, f"See: adtool list{registry.absent}")
     return found
 
 
@@ -85,11 +86,15 @@ def _run(component: Component, *, quiet: bool, debug: bool = False) -> list[Chec
     from adtoolkit.testing.subject import Subject
 
     results = []
+    raised: dict[str, str] = {}  # what an exception said -> the first check that met it
     with Subject(component, None, {}) as subject:
         for each in checks_for(component.kind):
             results.append(result := run_check(each, subject))
             if not quiet:
                 text = f": {result.reason}" if result.reason else ""
+                said = result.reason.removeprefix(each.claim)
+                if result.outcome == "fail" and " It raised " in said and (first := raised.setdefault(said, each.name)) != each.name:
+                    text = f": as {first}"
                 click.echo(f"  {click.style(f'{result.outcome:<17}', fg=_STYLES[result.outcome])}{result.name}{text}")
             if debug and result.outcome == "fail":
                 _show_traceback(each, subject)
@@ -98,4 +103,7 @@ def _run(component: Component, *, quiet: bool, debug: bool = False) -> list[Chec
         seconds = sum(result.seconds for result in results)
         told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
         click.echo(f"  {told} in {seconds:.1f} s")
+        if counts["fail"]:
+            where = "" if debug else f"; where it failed: adtool check {component.name} --debug"
+            click.echo(f"  What each check asks for: docs/reference/checks.md{where}")
     return results

@@ -56,7 +56,8 @@ def _find(registry: Registry, kind: str, name: str | None) -> Registered:
         which = " or ".join(f"adtool show {each} {kind}" for each in having)
         raise click.UsageError(f"'{kind}' is the name of a component of {len(having)} kinds: {which}.", click.get_current_context())
     if not having:
-        raise UnknownNameError("component", kind, sorted({n for each in KINDS for n in registry.names(each)}), "See: adtool list")
+        known = sorted({n for each in KINDS for n in registry.names(each)})
+        raise UnknownNameError("component", kind, known, f"See: adtool list{registry.absent}")
     return registry.get(having[0], kind)
 
 

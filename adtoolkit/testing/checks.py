@@ -67,7 +67,7 @@ class Check:
     @property
     def claim(self) -> str:
         """What a failure says, on one line."""
-        return " ".join((inspect.getdoc(self.function) or "").split())
+        return " ".join((inspect.getdoc(self.function) or "").replace("``", "").split())
 
     def __call__(self, subject: Subject) -> None:
         """Run it.
@@ -85,8 +85,15 @@ class Check:
             message = f"{self.claim} {error}"
             raise CheckFailure(message) from error
         except Exception as error:
-            message = f"{self.claim} It raised {type(error).__name__}: {error}"
+            message = f"{self.claim} It raised {type(error).__name__}: {error}{_advice(error)}"
             raise CheckFailure(message) from error
+
+
+def _advice(error: Exception) -> str:
+    """What to do about an exception that does not say it itself."""
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return ". Events are shared and read-only: work on a copy, events.x.copy()"
+    return ""
 
 
 _CHECKS: list[Check] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adtoolkit.capabilities import Cap
-from adtoolkit.interfaces import FittedScorer, Model
+from adtoolkit.interfaces import PROTOCOLS, FittedScorer, Model
 from adtoolkit.testing.bundles import (
     SHIFT,
     answers,
@@ -28,8 +28,8 @@ from adtoolkit.testing.bundles import (
     second_fit,
     world_of,
 )
-from adtoolkit.testing.checks import NotApplicable, conformance, require
-from adtoolkit.testing.guards import pickles, tensors
+from adtoolkit.testing.checks import CheckFailure, NotApplicable, conformance, require
+from adtoolkit.testing.guards import misfit, pickles, tensors
 from adtoolkit.testing.subject import lasting, watch
 from adtoolkit.types import Sample
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from adtoolkit.testing.subject import Call, Subject
 
 _SECONDS = 20.0
+
+_ELSEWHERE = "draw from ctx.rng(purpose) or the generator given, make torch layers inside adtoolkit.nn.isolated_rng, put settings back"
+_FORMATS = "write arrays with adtoolkit.arrays.write_arrays, tensors with adtoolkit.nn.save_tensors, the rest as JSON"
 
 
 def said(subject: Subject, fitted: Any) -> dict[str, Any]:
@@ -80,18 +83,24 @@ def _fit(subject: Subject, instance: Any) -> Any:
 
 @conformance("estimator", "interpolator")
 def check_capabilities_match_methods(subject: Subject) -> None:
-    """A model has the methods of the capabilities that its record declares, and no others."""
+    """A model has the methods of the capabilities that its record declares, with their arguments, and no others."""
     real, declared = real_caps(model_of(subject)), declared_caps(subject)
     missing, extra = sorted(declared - real), sorted(real - declared)
-    require(not missing, f"Declared but not there: {', '.join(missing)}.")
-    require(not extra, f"There but not declared: {', '.join(extra)}.")
+    where = "provides" if subject.component.kind == "estimator" else "rules"
+    require(not missing, f"Declared but not there: {', '.join(missing)}; write the method, or take it out of {where}.")
+    require(not extra, f"There but not declared: {', '.join(extra)}; add it to {where}, or call the method something else.")
+    for cap in sorted(real):
+        protocol = PROTOCOLS[cap]
+        name = next(name for name, value in vars(protocol).items() if callable(value) and not name.startswith("_"))
+        wrong = misfit(getattr(model_of(subject), name), getattr(protocol, name), bound=True)
+        require(not wrong, wrong)
 
 
 @conformance("estimator", "scorer")
 def check_inputs_not_mutated(subject: Subject) -> None:
     """Fitting leaves the events it is given as they were."""
     written = first_fit(subject).written
-    require(not written, f"Changed: {', '.join(written)}.")
+    require(not written, f"Changed: {', '.join(written)}; work on a copy (torch.from_numpy shares memory, adtoolkit.nn.to_tensor copies).")
 
 
 @conformance("estimator", "scorer")
@@ -99,13 +108,13 @@ def check_no_global_rng_or_dtype_change(subject: Subject) -> None:
     """Fitting and asking leave the global random generators, dtype, threads and modes as they were; so do saving and loading."""
     fit = first_fit(subject)
     touched = lasting(fit, lambda: second_fit(subject))
-    require(not touched, f"fit changed {', '.join(touched)}.")
+    require(not touched, f"fit changed {', '.join(touched)}; {_ELSEWHERE}.")
     said(subject, fit.result)
     touched = watch(lambda: said(subject, fit.result)).touched
-    require(not touched, f"Asking the model changed {', '.join(touched)}.")
+    require(not touched, f"Asking the model changed {', '.join(touched)}; {_ELSEWHERE}.")
     folder = subject.folder("globals")
     touched = watch(lambda: (fit.result.save(folder), type(fit.result).load(folder, "cpu"))).touched
-    require(not touched, f"Saving and loading changed {', '.join(touched)}.")
+    require(not touched, f"Saving and loading changed {', '.join(touched)}; {_ELSEWHERE}.")
 
 
 @conformance("estimator", "scorer")
@@ -127,10 +136,14 @@ def check_save_load_same_answer(subject: Subject) -> None:
     """A saved model, loaded from another place, gives the same answers, and no file of it is a pickle."""
     fitted = first_fit(subject).result
     first, moved = subject.folder("saved"), subject.folder("moved") / "elsewhere"
-    fitted.save(first)
+    try:
+        fitted.save(first)
+    except Exception as error:
+        message = f"save() raised {type(error).__name__}: {error}; {_FORMATS}."
+        raise CheckFailure(message) from error
     require(any(first.iterdir()), "save() wrote nothing.")
     bad = pickles(first)
-    require(not bad, f"Only unpickling reads {', '.join(bad)}: write safetensors, a state_dict, HDF5 or JSON.")
+    require(not bad, f"Only unpickling reads {', '.join(bad)}; {_FORMATS}.")
     before = said(subject, fitted)
     first.rename(moved)
     loaded = type(fitted).load(moved, "cpu")

@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from adtoolkit.loading import BASES
 from adtoolkit.records import NAME, faults
 from adtoolkit.testing.checks import CheckFailure, NotApplicable, checks_for, conformance, require
+from adtoolkit.testing.guards import misfit
 
 if TYPE_CHECKING:
     from adtoolkit.config import ComponentConfig
@@ -43,6 +46,19 @@ def check_record_is_well_formed(subject: Subject) -> None:
     """The record of a component names capabilities and regions that exist, and only fields of its kind."""
     wrong = faults(subject.component)
     require(not wrong, f"{'; '.join(wrong)}.")
+
+
+@conformance()
+def check_code_fits_the_interface(subject: Subject) -> None:
+    """The class that a component names is there, defines all that its kind asks for, and takes the arguments that it is given."""
+    if not subject.component.target:
+        reason = "it makes no model"
+        raise NotApplicable(reason)
+    target, base = subject.target, getattr(import_module("adtoolkit.interfaces"), BASES[subject.component.kind])
+    missing = sorted(getattr(target, "__abstractmethods__", ()))
+    require(not missing, f"{target.__name__} does not define {', '.join(missing)}.")
+    for name in sorted(base.__abstractmethods__):
+        require(not (wrong := misfit(getattr(target, name), getattr(base, name))), wrong)
 
 
 @conformance()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -79,6 +80,23 @@ def _arrays(value: Any, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _arrays(item, f"{name}.{key}".lstrip("."))
+
+
+def misfit(method: Callable[..., Any], wanted: Callable[..., Any], *, bound: bool = False) -> str:
+    """Empty if a method takes the arguments of ``wanted``, that of an interface, in their order; else how it must be written.
+
+    Args:
+        method: As found on a class, or (``bound``) on an object.
+        wanted: As found on the class that declares it.
+        bound: Whether ``self`` is filled in already.
+    """
+    names = list(inspect.signature(wanted).parameters)
+    found = inspect.signature(method)
+    try:
+        found.bind(*names[bound:])
+    except TypeError:
+        return f"{method.__qualname__}{found} does not fit: write def {wanted.__name__}({', '.join(names)})."
+    return ""
 
 
 def pickles(directory: Path) -> list[str]:

@@ -179,6 +179,31 @@ def test_heavy_plugin_module_is_caught(tmp_path, monkeypatch):
     assert "'import heavy_options' loads h5py" in found.reason
 
 
+class Untaught(BackgroundEstimator[Options]):
+    """Forgets to define fit."""
+
+
+class Forgetting(GoodEstimator):
+    """Takes no validation events."""
+
+    def fit(self, train, ctx):  # the wrong arguments are the point
+        return GoodEstimator.fit(self, train, train, ctx)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (Untaught, "Untaught does not define fit."),
+        (Forgetting, "Forgetting.fit(self, train, ctx) does not fit: write def fit(self, train, val, ctx)."),
+    ],
+)
+def test_class_that_does_not_fit_its_interface_is_caught_before_it_is_called(target, message):
+    found = result(record(target), "code_fits_the_interface")
+
+    assert found.outcome == "fail"
+    assert found.reason.endswith(message)
+
+
 # what can be wrong with a model; each class is named for its fault
 
 

@@ -137,14 +137,17 @@ def test_registered_refuses_what_is_malformed():
 
 
 def test_check_command_prints_outcomes_and_exit_code():
-    """``adtool check`` prints a line per check and ends with 1 if one failed."""
+    """``adtool check`` prints a line per check, an exception once, and ends with 1 if one failed."""
     with registered(in_memory(component(cite="nowhere")), default_registry()):
         printed = CliRunner().invoke(cli, ["check", "aimless"])
         as_json = CliRunner().invoke(cli, ["check", "aimless", "--json"])
     told = json.loads(as_json.output)
 
     assert (printed.exit_code, as_json.exit_code) == (1, 1)
-    assert "fail             deterministic: Two fits" in printed.output
+    assert "fail             fit_returns_new_model: fit returns a new model" in printed.output
+    assert "fail             deterministic: as fit_returns_new_model\n" in printed.output
+    assert printed.output.count("RuntimeError: no idea") == 1
+    assert as_json.output.count("RuntimeError: no idea") > 1
     assert "pass             presets_exist" in printed.output
     assert told["status"] == "failed"
     assert told["components"][0]["checks"][0] == {
