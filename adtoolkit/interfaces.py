@@ -19,6 +19,7 @@ from adtoolkit.types import Array, Dataset, Sample, Window
 
 if TYPE_CHECKING:
     from adtoolkit.background import Background
+    from adtoolkit.preprocess import Preprocess
     from adtoolkit.scored import Scored
 
 C = TypeVar("C", bound=ComponentConfig)
@@ -98,6 +99,14 @@ class HasCoordinates(Protocol):
         """[N, D], [N, 1+C] -> [N] log |dy/dx|: subtract it from `CanLogProb.log_prob` to get the density of y."""
 
 
+@runtime_checkable
+class InPhysicalUnits(Protocol):
+    """Models of physical features, such as events of another program; before such a model is used, it is told how a run preprocesses."""
+
+    def preprocessed(self, prep: Preprocess, ctx: Context) -> Model:
+        """The same model for preprocessed features; events that are clipped are counted with ``ctx.note``. Cheap, not stored."""
+
+
 PROTOCOLS: Final[dict[Cap, type]] = {Cap.SAMPLE: CanSample, Cap.LOG_PROB: CanLogProb, Cap.RECONSTRUCT: CanReconstruct, Cap.FIELD: HasField}
 
 
@@ -135,7 +144,10 @@ class BackgroundEstimator(_Configured[C]):
         """Train on blinded, preprocessed events and return a new model; the inputs are not changed."""
 
     def arithmetic(self, device: str) -> str:  # noqa: ARG002 - for those that choose
-        """What of this machine changes the numbers besides the kind of device; where there is something, it is part of the model's key."""
+        """What of this machine changes the numbers besides the kind of device: its arithmetic, the content of a file that is read.
+
+        Where there is something, it is part of the model's key.
+        """
         return ""
 
 

@@ -17,6 +17,7 @@ from adtoolkit.context import RunContext, silent
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign
+from adtoolkit.interfaces import InPhysicalUnits
 from adtoolkit.plugin import Region
 from adtoolkit.preparation import Prepared, prepare, template_size
 from adtoolkit.results import Results, write_scores
@@ -232,6 +233,8 @@ class Run:
         estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
         job = self.fit_job(prepared)
         entry, model, made = self._timed("fit", lambda: stages.fit_model(self.shop, estimator, job.train_on, job.window))
+        if isinstance(model, InPhysicalUnits):
+            model = model.preprocessed(prepared.prep, replace(self.shop.context, scope=("estimator", estimator.record.name)))
         scope = ("interpolator", interpolator.record.name)
         bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder.path))
         inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]

@@ -104,7 +104,7 @@ def test_its_parts_mix_with_bundled_ones(installed: Installation) -> None:
     """Its estimator with another's scorer, its scorer with another's estimator and, named alone, with its own."""
     found = installed.search(
         {"estimator": {"name": "gaussian"}, "scorer": {"name": "cathode", "folds": 2}},
-        {"estimator": {"name": "cathode", "steps": 150}, "scorer": {"name": "mahalanobis"}},
+        {"estimator": {"name": "cathode", "steps": 60}, "scorer": {"name": "mahalanobis"}},
         {"scorer": {"name": "mahalanobis"}},
     )
 

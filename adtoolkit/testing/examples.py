@@ -1,4 +1,4 @@
-"""Small files for data sources that read one, so that they too can be checked without a download."""
+"""Small files for components that read one, so that they too can be checked without a download."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LHCO_COLUMNS: Final = (
 
 @runtime_checkable
 class HasExample(Protocol):
-    """A data source class that can write itself a small example; `adtool check` and the conformance tests then read it."""
+    """A component's class that can write itself a small example file; `adtool check` and the conformance tests then read it."""
 
     def example(self, directory: Path) -> Mapping[str, Any]:
         """A class method: write a small file to an empty folder and return the options that read it."""
 
 
 def example_options(component: Component, target: type[Any], directory: Path) -> Mapping[str, Any]:
-    """Options under which a data source can be loaded here and now; none for sources that need no file."""
+    """Options under which a component can be used here and now; none for those that need no file."""
     if issubclass(target, HasExample):
         own: Mapping[str, Any] = cast("Any", target).example(directory)
         return own

@@ -97,12 +97,10 @@ class Subject:
 
     @cached_property
     def config(self) -> ComponentConfig:
-        """The ``smoke`` preset, with the options given and what an example file needs."""
+        """The ``smoke`` preset, with the options given, or those that read an example file."""
         from adtoolkit.testing.examples import example_options
 
-        values = self._options
-        if self.component.kind == "data" and not values:
-            values = dict(example_options(self.component, self.target, self.folder("example")))
+        values = self._options or dict(example_options(self.component, self.target, self.folder("example")))
         return self.config_class.preset("smoke", **values)
 
     @cached_property

@@ -1,6 +1,7 @@
 """Which versions of the plugin interface a plugin may have been written for."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,12 @@ def test_version_that_is_none_is_refused_with_how_to_write_it(install: Install, 
     install("dist-a", f"{SOURCE}adtoolkit_api = {value}\n")
 
     assert f'for example adtoolkit_api = "{API_VERSION}"' in Registry.discover().failures[0].error
+
+
+def test_page_about_stability_is_of_this_version() -> None:
+    """Its first table says what this version loads, its last what came with it."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "stability.md").read_text()
+
+    assert f"`adtoolkit.plugin.API_VERSION` is `{API_VERSION}`." in page
+    assert f"loaded by {API_VERSION}" in page
+    assert f"\n| {API_VERSION} | " in page

@@ -1,0 +1,1 @@
+"""Template events that another program has made, as a background estimator."""
