@@ -26,7 +26,7 @@ QUICK = (
     "code_fits_the_interface",
     "capabilities_match_methods",
     "save_load_same_answer",
-    "sample_agrees_with_log_prob",
+    "batch_sizes",
     "score_higher_is_more_anomalous",
 )
 COMPONENTS = [("scorer", "forest"), ("estimator", "my-field"), ("estimator", "my-flow")]
