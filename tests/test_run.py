@@ -138,7 +138,7 @@ def test_reference_scorers_run_without_an_estimator(cache, tmp_path, scorer):
 
 
 def test_likelihood_scores_with_one_fit_and_no_folds(base, tmp_path):
-    done = adtool(*TOY, "--scorer", "likelihood", "--seed", 1, "--out", tmp_path, "--json")
+    done = adtool(*TOY, "--estimator", "sigma", "--scorer", "likelihood", "--seed", 1, "--out", tmp_path, "--json")
     assert done.exit_code == 0, done.output
     with h5py.File(Path(json.loads(done.stdout.splitlines()[-1])["run"]) / "scores.h5") as file:
         assert file["test/score"].shape[1] == 1
