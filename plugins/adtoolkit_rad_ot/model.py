@@ -47,7 +47,9 @@ class RadOtModel(Model):
         return np.asarray((1 - t) * low[:, 1:] + t * high[:, 1:])
 
     def save(self, directory: Path) -> None:
-        save_file({"below": self.below, "above": self.above, "pairs": self.pairs, "weight": self.weight}, directory / FILE)
+        parts = {"below": self.below, "above": self.above, "pairs": self.pairs, "weight": self.weight}
+        # safetensors writes the memory of an array that is not contiguous, in silence
+        save_file({name: np.ascontiguousarray(part) for name, part in parts.items()}, directory / FILE)
 
     @classmethod
     def load(cls, directory: Path, device: str) -> Self:  # noqa: ARG003 - numpy has no device
