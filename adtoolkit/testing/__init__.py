@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adtoolkit.testing.examples import HasExample, write_lhco_example, write_table_example
     from adtoolkit.testing.plugins import in_memory, registered
     from adtoolkit.testing.pytest_support import parametrize_with_checks
-    from adtoolkit.testing.worlds import World, toy_world
+    from adtoolkit.testing.worlds import World, reference_world, toy_world
 
 __all__ = [
     "CheckFailure",
@@ -33,6 +33,7 @@ __all__ = [
     "all_checks",
     "in_memory",
     "parametrize_with_checks",
+    "reference_world",
     "registered",
     "run_checks",
     "toy_world",
@@ -49,6 +50,7 @@ _HOMES: Final = {
     "all_checks": "checks",
     "in_memory": "plugins",
     "parametrize_with_checks": "pytest_support",
+    "reference_world": "worlds",
     "registered": "plugins",
     "run_checks": "checks",
     "toy_world": "worlds",

@@ -16,7 +16,7 @@ from adtoolkit.records import makes_nothing
 from adtoolkit.testing.checks import CheckFailure, NotApplicable
 from adtoolkit.testing.guards import OtherGlobalSeeds
 from adtoolkit.testing.subject import Call, Subject, watch
-from adtoolkit.testing.worlds import LineModel, World, toy_world
+from adtoolkit.testing.worlds import LineModel, World, reference_world, toy_world
 from adtoolkit.types import Array, Sample
 
 if TYPE_CHECKING:
@@ -31,7 +31,18 @@ _EXACT: Final[Caps] = frozenset({Cap.SAMPLE, Cap.LOG_PROB})
 def world_of(subject: Subject) -> World:
     """The toy world that a component is tried on: plenty of signal for scorers, none for the others."""
     n, n_signal = (8000, 250) if subject.component.kind == "scorer" else (3000, 0)
-    return cast("World", subject.once("world", lambda: toy_world(seed=1, n=n, n_signal=n_signal)))
+    return cast("World", subject.once("world", lambda: make_world(subject)(seed=1, n=n, n_signal=n_signal)))
+
+
+def make_world(subject: Subject) -> Callable[..., World]:
+    """What makes worlds of the component's kind.
+
+    Without a window for estimators that prefer to be trained on a reference, and for scorers that look into their models.
+    """
+    tried = subject.component
+    if tried.kind == "scorer":
+        tried = _host(subject, _wanted(tried)) or tried
+    return reference_world if tried.trains_on[:1] == (Region.REFERENCE,) else toy_world
 
 
 def real_caps(model: Any) -> frozenset[Cap]:
@@ -93,12 +104,22 @@ def model_offering(subject: Subject, wanted: Caps) -> tuple[Any, str]:
         return world_of(subject).model(), "the exact toy model"
     if wanted <= _EXACT | {Cap.FIELD}:
         return LineModel(), "a model in closed form"
+    host = _host(subject, wanted)
+    if host is not None:
+        return first_fit(subject.pool.of(host)).result, f"estimator '{host.name}'"
+    message = f"No registered estimator offers {', '.join(sorted(wanted))}, so there is nothing to try it on."
+    raise CheckFailure(message)
+
+
+def _host(subject: Subject, wanted: Caps) -> Component | None:
+    """The first registered estimator that offers what no model in closed form does; None if there is none, or no need of it."""
+    if wanted <= _EXACT | {Cap.FIELD}:
+        return None
     for estimator in (registered.component for registered in subject.registry.components("estimator")):
         fits = not subject.component.accepts or subject.component.accepts & set(estimator.trains_on)
         if wanted <= estimator.provides and fits:
-            return first_fit(subject.pool.of(estimator)).result, f"estimator '{estimator.name}'"
-    message = f"No registered estimator offers {', '.join(sorted(wanted))}, so there is nothing to try it on."
-    raise CheckFailure(message)
+            return estimator
+    return None
 
 
 def base_model(subject: Subject) -> Any:
@@ -163,7 +184,7 @@ def points(subject: Subject, n: int, seed: int = 5) -> Sample:
     """n background events at masses where the model under test must answer: the window for interpolators, else the training range."""
     world = world_of(subject)
     rng = np.random.default_rng(seed)
-    if subject.component.kind == "interpolator":
+    if subject.component.kind == "interpolator" and world.window is not None:
         m = rng.uniform(world.window.lo, world.window.hi, n)
     else:
         m = rng.choice(world.training(region_of(subject.component))[0].m, n)
@@ -184,6 +205,11 @@ def answers(subject: Subject, model: Any, n: int = 100) -> dict[str, Array]:
 
 
 # scorers
+
+
+def _wanted(scorer: Component) -> Caps:
+    """What a scorer needs of a model."""
+    return scorer.needs - {Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH}
 
 
 def needs_background(component: Component) -> bool:
@@ -217,7 +243,7 @@ def background_of(subject: Subject, data: ScorerData) -> Background | None:
     if not needs_background(component):
         return None
     world = world_of(subject)
-    model, _ = model_offering(subject, component.needs - {Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH})
+    model, _ = model_offering(subject, _wanted(component))
     background = Background(model=model, mass=fit_mass(MassConfig.model_validate({}), data.window.m, world.window))
     if Cap.SAMPLE not in real_caps(model):
         return background
@@ -244,7 +270,7 @@ def judged(subject: Subject) -> Judged:
     """Labelled events that no fit has seen, to try a fitted scorer on; blinded."""
 
     def make() -> Judged:
-        world = toy_world(seed=2, n=0)
+        world = make_world(subject)(seed=2, n=0)
         test = world.inside(world.dataset.test)
         return Judged(test[test.truth == 0].blind(), test[test.truth == 1].blind())
 

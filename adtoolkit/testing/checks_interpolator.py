@@ -96,7 +96,7 @@ def check_smooth_background_carried(subject: Subject) -> None:
     if not wanted <= real_caps(moving):
         reason = f"it needs {', '.join(sorted(wanted - real_caps(moving)))}, which the closed-form model has not"
         raise NotApplicable(reason)
-    window = world_of(subject).window
+    window = world_of(subject).the_window
     bound = subject.make().bind(moving, window, subject.context())
     if Cap.SAMPLE not in real_caps(bound):
         reason = f"what it binds does not offer {Cap.SAMPLE}"

@@ -31,7 +31,7 @@ def toy_scored(subject: Subject) -> Scored:
         world = toy_world(seed=1, n=8000, n_signal=250, n_test=16_000)
         rng = np.random.default_rng(21)
         events, test = world.dataset.events, world.dataset.test
-        m = rng.uniform(world.window.lo, world.window.hi, 3000).astype(np.float32)
+        m = rng.uniform(world.the_window.lo, world.the_window.hi, 3000).astype(np.float32)
         template = world.background(m, rng)
 
         def score(sample: Sample) -> Array:

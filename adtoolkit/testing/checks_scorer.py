@@ -9,10 +9,9 @@ import numpy as np
 
 from adtoolkit.capabilities import Cap
 from adtoolkit.interfaces import CanSampleSignal, ScorerData
-from adtoolkit.testing.bundles import auc, background_of, first_fit, fit_scorer, judged, must_learn, scorer_data, world_of
+from adtoolkit.testing.bundles import auc, background_of, first_fit, fit_scorer, judged, make_world, must_learn, scorer_data, world_of
 from adtoolkit.testing.checks import conformance, require
 from adtoolkit.testing.checks_model import SIZES
-from adtoolkit.testing.worlds import toy_world
 from adtoolkit.types import Sample
 
 if TYPE_CHECKING:
@@ -95,9 +94,9 @@ def check_learnt_signal_is_declared_and_in_the_window(subject: Subject) -> None:
 def check_weights_honoured(subject: Subject) -> None:
     """Events of weight zero count for nothing: of two signals, the one that has the weight is found."""
     must_learn(subject)
-    here = toy_world(seed=3, n=0, n_test=500).dataset.test
-    here = here[here.truth == 1]
-    there = replace(here, x=here.x * np.array([-1, 1], np.float32))
+    world = make_world(subject)(seed=3, n=0, n_test=500)
+    here = world.dataset.test[world.dataset.test.truth == 1]
+    there = world.another_signal(here)
     data = scorer_data(subject)
     background = background_of(subject, data)
     values = []

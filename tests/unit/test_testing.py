@@ -13,14 +13,22 @@ import torch
 from click.testing import CliRunner
 
 from adtoolkit.cli import cli
-from adtoolkit.errors import PluginError, UnknownNameError
+from adtoolkit.errors import DataError, PluginError, UnknownNameError
 from adtoolkit.interfaces import Scorer
 from adtoolkit.plugin import Component, Region
 from adtoolkit.registry import Registry, default_registry
-from adtoolkit.testing import in_memory, parametrize_with_checks, registered, toy_world, write_lhco_example, write_table_example
+from adtoolkit.testing import (
+    in_memory,
+    parametrize_with_checks,
+    reference_world,
+    registered,
+    toy_world,
+    write_lhco_example,
+    write_table_example,
+)
 from adtoolkit.testing.checks import all_checks, checks_for, run_checks
 from adtoolkit.testing.guards import OtherGlobalSeeds, changed, fingerprint, global_state, pickles, tensors
-from adtoolkit.testing.worlds import LineModel
+from adtoolkit.testing.worlds import GammaModel, LineModel
 
 
 class Aimless(Scorer):
@@ -210,6 +218,23 @@ def test_world_gives_each_region_and_blinds():
     assert len(val) == (len(train) + len(val)) // 5
     assert (data.reference, data.labelled, data.window.truth) == (None, None, None)
     assert set(np.unique(world.scorer_data(truth=True).labelled.truth)) == {0, 1}
+
+
+def test_reference_world_is_one_class_with_an_exact_density():
+    """Without a window all events are inside; the density integrates to one, and is that of the draws."""
+    world = reference_world(seed=1, n=3000, n_signal=100, features=3)
+    train, val = world.training(Region.REFERENCE)
+    data = world.scorer_data(reference=True)
+    grid = (np.arange(20_000) + 0.5)[:, None] * 1e-3
+    one = GammaModel((0.3,))
+    drawn = one.sample(np.full((20_000, 1), 4.0, np.float32), np.random.default_rng(2))
+
+    assert (world.window, len(train) + len(val), len(data.window), len(data.sideband)) == (None, 3000, 3100, 0)
+    assert data.reference is not None and data.reference.truth is None
+    assert np.exp(one.exact(grid, np.full(20_000, 4.0))).sum() * 1e-3 == pytest.approx(1, abs=1e-6)
+    assert drawn.mean() == pytest.approx(4 * 0.3 * 2, rel=0.02)
+    with pytest.raises(DataError, match="no window"):
+        _ = world.the_window
 
 
 @pytest.mark.parametrize(("name", "write"), [("lhco", write_lhco_example), ("table", write_table_example)])
