@@ -21,9 +21,11 @@ class TrainingPlan:
         weight_decay: Of AdamW; or, if not ``decoupled``, of Adam, where it is an L2 penalty.
         decoupled: AdamW; else Adam.
         schedule: ``one-cycle`` (warm-up, then a cosine to zero), ``cosine``, ``constant``, ``plateau`` (times ``factor``
-            whenever the validation loss has not improved for ``plateau_patience`` looks).
+            whenever the validation loss has not improved for ``plateau_patience`` looks), ``drops`` (times ``factor`` after
+            each of ``drops``).
         warmup: Share of the steps in which a one-cycle rate rises.
-        factor: See ``plateau``.
+        factor: See ``plateau`` and ``drops``.
+        drops: Shares of the steps, see ``drops`` of the schedule.
         plateau_patience: See ``plateau``.
         clip: Largest norm of the gradient; 0 does not clip.
         ema: Decay of the exponential moving average of the weights; 0 uses the weights themselves.
@@ -50,9 +52,10 @@ class TrainingPlan:
     lr: float = 1e-3
     weight_decay: float = 1e-2
     decoupled: bool = True
-    schedule: Literal["one-cycle", "cosine", "constant", "plateau"] = "one-cycle"
+    schedule: Literal["one-cycle", "cosine", "constant", "plateau", "drops"] = "one-cycle"
     warmup: float = 0.3
     factor: float = 0.3
+    drops: tuple[float, ...] = ()
     plateau_patience: int = 10
     clip: float = 0.0
     ema: float = 0.999
@@ -84,6 +87,8 @@ class TrainingPlan:
         """Learning rate of a step (counted from 0); ``scale`` is what plateaus have left of it."""
         if self.schedule in ("constant", "plateau"):
             return self.lr * scale
+        if self.schedule == "drops":
+            return self.lr * self.factor ** sum(step >= share * total for share in self.drops)
         if self.schedule == "cosine":
             return self.lr * 0.5 * (1 + math.cos(math.pi * step / total))
         rise = self.warmup * total

@@ -230,7 +230,7 @@ def test_reference_world_is_one_class_with_an_exact_density():
     drawn = one.sample(np.full((20_000, 1), 4.0, np.float32), np.random.default_rng(2))
 
     assert (world.window, len(train) + len(val), len(data.window), len(data.sideband)) == (None, 3000, 3100, 0)
-    assert data.reference is not None and data.reference.truth is None
+    assert data.reference.truth is None
     assert np.exp(one.exact(grid, np.full(20_000, 4.0))).sum() * 1e-3 == pytest.approx(1, abs=1e-6)
     assert drawn.mean() == pytest.approx(4 * 0.3 * 2, rel=0.02)
     with pytest.raises(DataError, match="no window"):

@@ -1,0 +1,188 @@
+"""A trained CaloFlow: density, draws, and what of a shower is unusual."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adtoolkit.interfaces import Model
+from adtoolkit.nn import load_tensors, save_tensors, to_numpy, to_tensor, torch_device
+from adtoolkit.nn.mixture import LOWEST
+from adtoolkit.types import Array, Mask
+from adtoolkit_caloflow.flow import FlowShape, SplineFlow, make_flow
+from adtoolkit_caloflow.geometry import Geometry
+from adtoolkit_caloflow.transform import ShowerTransform, content_noise
+
+#: Spline parameters evaluated at once: as many as a core's cache holds, or a GPU is filled by.
+_AT_ONCE = {"cpu": 2**21, "cuda": 2**28, "mps": 2**26}
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One pass of both flows over some showers.
+
+    Attributes:
+        energies: [N] log p of the layer energies.
+        shares: [N] log p of the shares.
+        latent: [N, K] noise of the second flow, in the order of its coordinates.
+        log_det: [N] of the transform.
+    """
+
+    energies: Tensor
+    shares: Tensor
+    latent: Tensor
+    log_det: Tensor
+
+
+class CaloFlow(Model):
+    """p(x | E) of showers x [N, D] in MeV at incident energies E [N, 1] in GeV.
+
+    The noise that every voxel gets (see `ShowerTransform`) is made of the event's own content and the seed of the training: the same
+    event has the same density again, and the density is that of the shower with its noise. Where a voxel is negative there is none.
+
+    Args:
+        transform: To the coordinates of the flows and back.
+        geometry: Where the voxels lie.
+        energy: Flow of the layer energies.
+        shape: Flow of the shares.
+        trained: Smallest and largest E of the training, in GeV.
+        seed: Of the noise.
+    """
+
+    def __init__(
+        self, transform: ShowerTransform, geometry: Geometry, energy: SplineFlow, shape: SplineFlow, trained: tuple[float, float], seed: int
+    ) -> None:
+        self.transform, self.geometry, self.trained, self.seed = transform, geometry, trained, seed
+        self.energy, self.shape = energy.eval().requires_grad_(False), shape.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.shape.shift.device
+
+    def outside(self, cond: Array) -> Mask:
+        """[N, 1] -> [N]: energies beyond those of the training, where densities are extrapolated."""
+        return np.asarray((cond[:, 0] < self.trained[0]) | (cond[:, 0] > self.trained[1]))
+
+    def log_prob(self, x: Array, cond: Array) -> Array:
+        """[N, D], [N, 1] -> [N] natural log of p(x | E) per MeV^D; `LOWEST` where it is less, a voxel is negative, or it is no number."""
+        return self._finite(x, cond, lambda p: p.energies + p.shares + p.log_det)
+
+    def log_det(self, x: Array, cond: Array) -> Array:
+        """[N, D], [N, 1] -> [N] log |dy/dx| of the coordinates y: ``log_prob - log_det`` is the published, unnormalised-in-x density."""
+        return self._finite(x, cond, lambda p: p.log_det)
+
+    def parts(self, x: Array, cond: Array) -> dict[str, Array]:
+        """[N, D], [N, 1] -> what may be unusual of a shower, [N] each, higher = more so (but ``occupancy``, of which both ends are).
+
+        ``flow-1`` and ``flow-2``: -log p of layer energies and of shares. ``occupancy``: share of the voxels above the threshold.
+        A region G of `Geometry.regions`: ``(|z_G|^2 - |G|) / sqrt(2 |G|)`` of the latent noise of its voxels, with mean 0 and
+        spread 1 for showers like those of the training. ``norm``: the largest of these.
+        """
+        regions = {name: inside[self.transform.kept] for name, inside in self.geometry.regions().items()}
+        names = [name for name, inside in regions.items() if inside.any()]
+        sums = to_tensor(np.stack([regions[name] for name in names], 1), self.device)
+        size = sums.sum(0)
+        columns: list[Tensor] = []
+        norms: list[Tensor] = []
+        for p in self._passes(x, cond):
+            columns.append(torch.stack([-p.energies, -p.shares], 1))
+            norms.append((p.latent.square() @ sums - size) / (2 * size).sqrt())
+        flows = to_numpy(torch.cat(columns)) if columns else np.zeros((0, 2), np.float32)
+        region = to_numpy(torch.cat(norms)) if norms else np.zeros((0, len(names)), np.float32)
+        found = {"flow-1": flows[:, 0], "flow-2": flows[:, 1], "occupancy": (x > self.transform.threshold).mean(1, dtype=np.float32)}
+        found |= dict(zip(names, region.T, strict=True))
+        return {**found, "norm": region.max(1)}
+
+    def sample(self, cond: Array, rng: np.random.Generator) -> Array:
+        """[N, 1] in GeV -> [N, D] showers in MeV; noise comes from the generator alone, the same on every device and for any chunk."""
+        n, first = len(cond), len(self.transform.layers)
+        noise = rng.standard_normal((n, first + self.shape.shape.features), dtype=np.float32)
+        out = np.empty((n, self.geometry.features), np.float32)
+        for lo in range(0, n, 4096):
+            rows = slice(lo, lo + 4096)
+            out[rows] = to_numpy(self._draw(to_tensor(noise[rows], self.device), to_tensor(cond[rows], self.device)))
+        return out
+
+    @torch.no_grad()
+    def _draw(self, noise: Tensor, cond: Tensor) -> Tensor:
+        first = len(self.transform.layers)
+        energies = self.transform.from_log_energies(self.energy.to_data(noise[:, :first], self.transform.incident(cond)))
+        logits = self.shape.to_data(noise[:, first:], self.transform.condition(cond, energies))
+        return self.transform.showers(energies, logits)
+
+    @torch.no_grad()
+    def _passes(self, x: Array, cond: Array) -> Iterator[_Pass]:
+        step = max(1, _AT_ONCE[self.device.type] // (self.shape.shape.features * (3 * self.shape.shape.bins - 1)))
+        wide = torch.float32 if self.device.type == "mps" else torch.float64
+        for lo in range(0, len(x), step):
+            part = np.asarray(x[lo : lo + step], np.float32)
+            noisy = part + self.transform.noise * content_noise(part, self.seed)
+            voxels, given = to_tensor(noisy, self.device, wide), to_tensor(cond[lo : lo + step], self.device, wide)
+            yield self._pass(voxels, given)
+
+    def _pass(self, voxels: Tensor, given: Tensor) -> _Pass:
+        """Both flows over [N, D] voxels with noise; the transform in the precision of the voxels, the flows in their own."""
+        t, own = self.transform, self.shape.shift.dtype
+        energies = t.energies(voxels)
+        first = self.energy(t.log_energies(energies).to(own), t.incident(given).to(own))
+        latent, slope = self.shape.to_noise(t.logits(voxels).to(own), t.condition(given, energies).to(own))
+        second = slope - 0.5 * (latent.square() + np.log(2 * np.pi)).sum(1)
+        return _Pass(first, second, latent, t.log_det(voxels).to(own))
+
+    def _finite(self, x: Array, cond: Array, value: Any) -> Array:
+        if not len(x):
+            return np.zeros(0, np.float32)
+        found = to_numpy(torch.cat([value(p) for p in self._passes(x, cond)]))
+        return np.where(np.isfinite(found) & (x >= 0).all(1), np.maximum(found, LOWEST), LOWEST).astype(np.float32)
+
+    def save(self, directory: Path) -> None:
+        """Write weights, permutations and the numbers that all is made from."""
+        flows = {"energy": self.energy, "shape": self.shape}
+        made_again = (".mask", ".degrees")
+        tensors = {f"{k}.{n}": v for k, flow in flows.items() for n, v in flow.state_dict().items() if not n.endswith(made_again)}
+        save_tensors(directory / "caloflow.safetensors", tensors)
+        about = {
+            "transform": asdict(self.transform),
+            "geometry": asdict(self.geometry),
+            **{name: asdict(flow.shape) for name, flow in flows.items()},
+            "trained": self.trained,
+            "seed": self.seed,
+        }
+        (directory / "caloflow.json").write_text(json.dumps(about), encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path, device: str) -> Self:
+        """Read what `save` wrote."""
+        about: Mapping[str, Any] = json.loads((directory / "caloflow.json").read_text(encoding="utf-8"))
+        tensors = load_tensors(directory / "caloflow.safetensors")
+        flows: dict[str, SplineFlow] = {}
+        for name in ("energy", "shape"):
+            values = about[name]
+            flow = make_flow(FlowShape(**{**values, "groups": tuple(values["groups"])}), seed=0)
+            own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+            flow.load_state_dict({**flow.state_dict(), **own})
+            flows[name] = flow.to(torch_device(device))
+        t, g = about["transform"], about["geometry"]
+        transform = ShowerTransform(**{**t, "layers": tuple(t["layers"]), "order": tuple(t["order"])})
+        geometry = Geometry(tuple(g["layers"]), tuple((x, y) for x, y in g["shapes"]))
+        low, high = about["trained"]
+        return cls(transform, geometry, flows["energy"], flows["shape"], (low, high), about["seed"])
+
+
+def mean_square_latent(parts: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, float]:
+    """Mean squared latent norm of regions over their numbers of coordinates: 1 for showers like those of the training."""
+    return {name: float(parts[name].mean(dtype=np.float64) * np.sqrt(2 * n) / n + 1) for name, n in sizes.items()}
+
+
+def region_sizes(model: CaloFlow) -> dict[str, int]:
+    """Coordinates in each region."""
+    kept: NDArray[np.int64] = model.transform.kept
+    return {name: n for name, inside in model.geometry.regions().items() if (n := int(inside[kept].sum()))}
