@@ -19,7 +19,16 @@ class CaloFlowConfig(ComponentConfig):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"energy_epochs": 30, "epochs": 30, "blocks": 2, "hidden": 32, "lr": 5e-3, "energy_lr": 5e-3},
+        "smoke": {
+            "energy_epochs": 30,
+            "energy_blocks": 3,
+            "energy_hidden": 32,
+            "energy_batch": 200,
+            "epochs": 30,
+            "blocks": 2,
+            "hidden": 32,
+            "lr": 5e-3,
+        },
         # arXiv:2312.11618 with the networks of CaloFlow's teacher (arXiv:2106.05285) and their public code. 504 voxels; for a GPU.
         "paper": {
             "shares": "layer",
@@ -28,6 +37,7 @@ class CaloFlowConfig(ComponentConfig):
             "energy_hidden": 64,
             "energy_depth": 2,
             "energy_epochs": 75,
+            "energy_batch": 200,
             "energy_lr": 1e-4,
             "energy_drops": [5 / 75, 15 / 75, 40 / 75, 60 / 75],
             "blocks": 8,
@@ -54,11 +64,12 @@ class CaloFlowConfig(ComponentConfig):
     noise: float = Field(1.0, gt=0, description="width of the uniform noise added to every voxel, in keV")
     threshold: float = Field(10.0, ge=0, description="drawn voxels below it are empty, in keV")
     standardise: bool = Field(True, description="give the flows coordinates of mean 0 and spread 1; else as they are")
-    energy_blocks: PositiveInt = Field(3, description="autoregressive layers of the first flow")
-    energy_hidden: PositiveInt = Field(32, description="width of its networks")
+    energy_blocks: PositiveInt = Field(6, description="autoregressive layers of the first flow")
+    energy_hidden: PositiveInt = Field(64, description="width of its networks")
     energy_depth: NonNegativeInt = Field(1, description="their hidden layers after the first")
-    energy_epochs: PositiveInt = Field(30, description="passes over the showers")
-    energy_lr: PositiveFloat = Field(2e-3, description="highest learning rate")
+    energy_epochs: PositiveInt = Field(60, description="passes over the showers")
+    energy_batch: PositiveInt = Field(500, description="showers per step")
+    energy_lr: PositiveFloat = Field(5e-3, description="highest learning rate")
     energy_drops: tuple[Share, ...] = Field((), description="with schedule = drops: shares of the training after which the rate is halved")
     blocks: PositiveInt = Field(4, description="autoregressive layers of the second flow")
     hidden: PositiveInt = Field(128, description="width of its networks")
@@ -78,11 +89,9 @@ class CaloFlowConfig(ComponentConfig):
 
     def plan(self, *, energy: bool) -> dict[str, Any]:
         """What makes the `adtoolkit.nn.plan.TrainingPlan` of one of the flows."""
-        shared = self.model_dump(include={"batch", "schedule", "weight_decay", "clip", "ema", "validate_every"})
-        if energy:
-            own: dict[str, Any] = {"epochs": self.energy_epochs, "lr": self.energy_lr, "drops": self.energy_drops}
-        else:
-            own = {"epochs": self.epochs, "lr": self.lr, "drops": self.drops}
+        shared = self.model_dump(include={"schedule", "weight_decay", "clip", "ema", "validate_every"})
+        names = ("epochs", "batch", "lr", "drops")
+        own = {name: getattr(self, f"energy_{name}" if energy else name) for name in names}
         return {**shared, **own, "factor": 0.5, "keep": "best", "decoupled": self.weight_decay > 0}
 
 

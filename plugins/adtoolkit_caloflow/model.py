@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,16 +31,16 @@ class _Pass:
     """One pass of both flows over some showers.
 
     Attributes:
+        voxels: [N, D] with noise.
         energies: [N] log p of the layer energies.
         shares: [N] log p of the shares.
         latent: [N, K] noise of the second flow, in the order of its coordinates.
-        log_det: [N] of the transform.
     """
 
+    voxels: Tensor
     energies: Tensor
     shares: Tensor
     latent: Tensor
-    log_det: Tensor
 
 
 class CaloFlow(Model):
@@ -73,11 +74,18 @@ class CaloFlow(Model):
 
     def log_prob(self, x: Array, cond: Array) -> Array:
         """[N, D], [N, 1] -> [N] natural log of p(x | E) per MeV^D; `LOWEST` where it is less, a voxel is negative, or it is no number."""
-        return self._finite(x, cond, lambda p: p.energies + p.shares + p.log_det)
+        found = [p.energies + p.shares + self.transform.log_det(p.voxels).to(p.shares.dtype) for p in self._passes(x, cond)]
+        value = to_numpy(torch.cat(found)) if found else np.zeros(0, np.float32)
+        return np.where(np.isfinite(value) & (x >= 0).all(1), np.maximum(value, LOWEST), LOWEST).astype(np.float32)
 
     def log_det(self, x: Array, cond: Array) -> Array:
-        """[N, D], [N, 1] -> [N] log |dy/dx| of the coordinates y: ``log_prob - log_det`` is the published, unnormalised-in-x density."""
-        return self._finite(x, cond, lambda p: p.log_det)
+        """[N, D], [N, 1] -> [N] log |dy/dx|: ``log_prob - log_det`` is log p(y) of the flows' coordinates, the published score.
+
+        Zero where there is no density.
+        """
+        found = [self.transform.log_det(voxels) for voxels, _ in self._noisy(x, cond)]
+        value = to_numpy(torch.cat(found)) if found else np.zeros(0, np.float32)
+        return np.where(np.isfinite(value) & (x >= 0).all(1), value, 0.0).astype(np.float32)
 
     def parts(self, x: Array, cond: Array) -> dict[str, Array]:
         """[N, D], [N, 1] -> what may be unusual of a shower, [N] each, higher = more so (but ``occupancy``, of which both ends are).
@@ -118,30 +126,24 @@ class CaloFlow(Model):
         logits = self.shape.to_data(noise[:, first:], self.transform.condition(cond, energies))
         return self.transform.showers(energies, logits)
 
-    @torch.no_grad()
-    def _passes(self, x: Array, cond: Array) -> Iterator[_Pass]:
+    def _noisy(self, x: Array, cond: Array) -> Iterator[tuple[Tensor, Tensor]]:
+        """Chunks of [N, D] voxels with noise and [N, 1] energies, float64 where the device has it."""
         step = max(1, _AT_ONCE[self.device.type] // (self.shape.shape.features * (3 * self.shape.shape.bins - 1)))
         wide = torch.float32 if self.device.type == "mps" else torch.float64
         for lo in range(0, len(x), step):
             part = np.asarray(x[lo : lo + step], np.float32)
             noisy = part + self.transform.noise * content_noise(part, self.seed)
-            voxels, given = to_tensor(noisy, self.device, wide), to_tensor(cond[lo : lo + step], self.device, wide)
-            yield self._pass(voxels, given)
+            yield to_tensor(noisy, self.device, wide), to_tensor(cond[lo : lo + step], self.device, wide)
 
-    def _pass(self, voxels: Tensor, given: Tensor) -> _Pass:
-        """Both flows over [N, D] voxels with noise; the transform in the precision of the voxels, the flows in their own."""
+    @torch.no_grad()
+    def _passes(self, x: Array, cond: Array) -> Iterator[_Pass]:
+        """Both flows over chunks of the showers: the transform in float64, the flows in their own precision."""
         t, own = self.transform, self.shape.shift.dtype
-        energies = t.energies(voxels)
-        first = self.energy(t.log_energies(energies).to(own), t.incident(given).to(own))
-        latent, slope = self.shape.to_noise(t.logits(voxels).to(own), t.condition(given, energies).to(own))
-        second = slope - 0.5 * (latent.square() + np.log(2 * np.pi)).sum(1)
-        return _Pass(first, second, latent, t.log_det(voxels).to(own))
-
-    def _finite(self, x: Array, cond: Array, value: Any) -> Array:
-        if not len(x):
-            return np.zeros(0, np.float32)
-        found = to_numpy(torch.cat([value(p) for p in self._passes(x, cond)]))
-        return np.where(np.isfinite(found) & (x >= 0).all(1), np.maximum(found, LOWEST), LOWEST).astype(np.float32)
+        for voxels, given in self._noisy(x, cond):
+            energies = t.energies(voxels)
+            first = self.energy(t.log_energies(energies).to(own), t.incident(given).to(own))
+            latent, slope = self.shape.to_noise(t.logits(voxels).to(own), t.condition(given, energies).to(own))
+            yield _Pass(voxels, first, slope - 0.5 * (latent.square() + math.log(2 * math.pi)).sum(1), latent)
 
     def save(self, directory: Path) -> None:
         """Write weights, permutations and the numbers that all is made from."""
