@@ -44,6 +44,8 @@ class CaloFlowConfig(ComponentConfig):
             "hidden": 378,
             "depth": 1,
             "bound": 14.0,
+            "knee": 0.0,
+            "bins": 8,
             "dropout": 0.05,
             "epochs": 100,
             "lr": 1e-4,
@@ -71,11 +73,12 @@ class CaloFlowConfig(ComponentConfig):
     energy_batch: PositiveInt = Field(500, description="showers per step")
     energy_lr: PositiveFloat = Field(5e-3, description="highest learning rate")
     energy_drops: tuple[Share, ...] = Field((), description="with schedule = drops: shares of the training after which the rate is halved")
-    blocks: PositiveInt = Field(4, description="autoregressive layers of the second flow")
-    hidden: PositiveInt = Field(128, description="width of its networks")
+    blocks: PositiveInt = Field(2, description="autoregressive layers of the second flow")
+    hidden: PositiveInt = Field(192, description="width of its networks")
     depth: NonNegativeInt = Field(1, description="their hidden layers after the first")
-    bins: int = Field(8, ge=2, le=100, description="bins of the splines of both flows")
+    bins: int = Field(6, ge=2, le=100, description="bins of the splines of both flows")
     bound: PositiveFloat = Field(8.0, description="the splines of both flows act between -bound and bound")
+    knee: float = Field(2.0, ge=0, description="before the splines of both flows, coordinates further out are compressed; 0: none is")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden units of the second flow left out at a training step")
     epochs: PositiveInt = Field(25, description="passes over the showers")
     lr: PositiveFloat = Field(2e-3, description="highest learning rate")

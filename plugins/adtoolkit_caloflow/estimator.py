@@ -70,6 +70,7 @@ class CaloFlowEstimator(BackgroundEstimator[CaloFlowConfig]):
             depth=c.energy_depth,
             bins=c.bins,
             bound=c.bound,
+            knee=c.knee,
             alternate=False,
         )
         shape = FlowShape(
@@ -80,6 +81,7 @@ class CaloFlowEstimator(BackgroundEstimator[CaloFlowConfig]):
             depth=c.depth,
             bins=c.bins,
             bound=c.bound,
+            knee=c.knee,
             dropout=c.dropout,
         )
         first = self._train("energies", energy, transform, train, val, ctx)

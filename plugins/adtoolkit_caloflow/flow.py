@@ -11,6 +11,7 @@ from nflows.transforms.made import MADE
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from adtoolkit.nn.flows_spline import Compress
 from adtoolkit.nn.spline import parameters_per_dimension, rational_quadratic
 from adtoolkit.nn.tools import isolated_rng
 
@@ -27,6 +28,7 @@ class FlowShape:
         depth: Hidden layers after the first.
         bins: Of the splines.
         bound: The splines act between -bound and bound.
+        knee: Before the splines, features further out than this are compressed logarithmically, see `Compress`; 0: none is.
         dropout: Share of hidden units left out at a training step.
         alternate: Reverse each group after even blocks, shuffle it after odd ones (none after the last); else shuffle after each.
     """
@@ -38,6 +40,7 @@ class FlowShape:
     depth: int
     bins: int = 8
     bound: float = 14.0
+    knee: float = 0.0
     dropout: float = 0.0
     alternate: bool = True
 
@@ -127,6 +130,7 @@ class SplineFlow(nn.Module):
     def __init__(self, shape: FlowShape, shift: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.shape = shape
+        self.compress = Compress(shape.knee or 1.0)
         self.blocks = nn.ModuleList(SplineBlock(shape) for _ in range(shape.blocks))
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
@@ -153,6 +157,9 @@ class SplineFlow(nn.Module):
     def to_noise(self, x: Tensor, cond: Tensor) -> tuple[Tensor, Tensor]:
         """[N, D], [N, C] -> [N, D] noise, each in the place of the feature it was made of, and the log-determinant [N]."""
         z, total = (x - self.shift) / self.scale, -self.scale.log().sum().expand(len(x))
+        if self.shape.knee:
+            z, log_slope = self.compress(z)
+            total = total + log_slope
         whence = torch.arange(x.shape[1], device=x.device)
         for block, turn in zip(self.blocks, self.turns, strict=True):
             z, log_slope = block(z, cond)
@@ -167,6 +174,8 @@ class SplineFlow(nn.Module):
         z = noise[:, whence]
         for block, turn in zip(reversed(list(self.blocks)), self.turns.flip(0), strict=True):
             z = cast("SplineBlock", block).inverse(torch.empty_like(z).index_copy(1, turn, z), cond)
+        if self.shape.knee:
+            z, _ = self.compress.inverse(z)
         return z * self.scale + self.shift
 
 
