@@ -18,9 +18,9 @@ def caloflow(data: dict[str, Any]) -> Iterator[str]:
     counts = training["parameters"]
     yield "## CaloFlow on simulated photons\n"
     rate = quality["showers per CPU second"]
-    yield f"108 voxels; {training['showers']:,} photons of 1 to 100 GeV to train on, {training['cpu_s']:.0f} s of CPU for both flows, of"
-    yield f"{counts['energies']:,} and {counts['voxels']:,} parameters. Showers per second of CPU: {rate['scored']:,} scored, {rate['drawn']:,}"
-    yield f"drawn; the machine had other work (load {data['machine']['load']}).\n"
+    yield f"108 voxels; {training['showers']:,} photons of 1 to 100 GeV to train on, {training['cpu_s']:.0f} s of CPU for both flows,"
+    yield f"{counts['energies']:,} and {counts['voxels']:,} parameters. Showers per second of CPU: {rate['scored']:,} scored,"
+    yield f"{rate['drawn']:,} drawn; the machine had other work (load {data['machine']['load']}).\n"
     yield f"Of {quality['photons']:,} photons that the training has not seen, at their true energy:\n"
     yield "| mean squared latent noise per coordinate | " + " | ".join(quality["latent"]) + " |"
     yield f"|---|{'---|' * len(quality['latent'])}"
