@@ -84,7 +84,7 @@ def quality(model: CaloFlow, photons: Sample, options: argparse.Namespace) -> di
     drawn = model.sample(photons.cond, np.random.default_rng(options.seed))
     sampled = clock.read()["cpu_s"]
     both = np.concatenate([photons.x, drawn])
-    seen = np.log10(both + 0.01)
+    seen = np.log10(np.where(both < 0.01, 0, both) + 0.01)  # draws have no voxels below 10 keV
     seen = np.column_stack([seen, np.log10(both.sum(1) + 0.01) - 3 - np.log10(np.tile(photons.m, 2))])
     truth = np.repeat([0, 1], len(photons))
     tell = cross_val_predict(HistGradientBoostingClassifier(random_state=0), seen, truth, cv=2, method="predict_proba")[:, 1]
