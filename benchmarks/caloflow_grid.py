@@ -1,6 +1,6 @@
 """Which chi -> photon photon the likelihood of photon showers finds, by the mass of the chi and the place of its decay.
 
-    OMP_NUM_THREADS=1 python benchmarks/caloflow_grid.py --out benchmarks/results/caloflow_grid.json --picture caloflow.png
+    OMP_NUM_THREADS=1 python benchmarks/caloflow_grid.py --out benchmarks/results/caloflow_grid.json [--picture caloflow.png]
 
 CaloFlow (108 voxels, default options) is trained on simulated photons of 1 to 100 GeV; test photons and chi of 50 GeV are judged at the
 energy that their voxels reconstruct, as in a run. Scores: ``likelihood`` as published; ``matched``, its rank among test photons of like
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -191,7 +190,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
 
-    command = f"python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}"
+    numbers = [f"--{name} {getattr(options, name)}" for name in ("seed", "train", "test", "signal")]
+    command = f"python benchmarks/caloflow_grid.py --out {options.out} {' '.join(numbers)}"
     found = json.loads(options.out.read_text()) if options.out.exists() else {}
     if found.get("command") != command:
         found = {"command": command, "seed": options.seed, "machine": machine()}
