@@ -32,8 +32,9 @@ def caloflow(data: dict[str, Any]) -> Iterator[str]:
         response = ", ".join(f"{value:.3f}" for value in quality["response"][name])
         yield f"| {name} | {shares} | {response} | {100 * quality['occupancy'][name]:.1f} % |"
     told = ", ".join(f"{value:.3f} by {name}" for name, value in quality["two-sample AUC"].items())
-    yield f"\nTwo-sample AUC of boosted trees between photons and draws at the same energies: {told}. The simulation"
-    yield "leaves no less than several MeV at a place; the flow fills that gap, which is all that trees need.\n"
+    yield "\nTwo-sample AUC of boosted trees between photons and draws at the same energies:"
+    yield f"{told}. The simulation deposits energy in spots of about"
+    yield "10 MeV; faint voxels hold one or two of them, steps that the flow smooths over.\n"
     yield "AUC / largest SIC of chi -> photon photon of 50 GeV. All but `as published` are ranks among photons of like energy. The SIC is"
     yield "that with 10 test photons or more behind the cut. The paper's values are of 504 voxels simulated with Geant4, with 100,000 test"
     yield "photons and no least number behind the cut; with them a SIC of 316 is the largest possible.\n"
