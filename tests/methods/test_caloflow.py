@@ -18,8 +18,10 @@ from adtoolkit_caloflow.config import CaloFlowConfig
 from adtoolkit_caloflow.estimator import CaloFlowEstimator, Coordinates
 from adtoolkit_caloflow.flow import FlowShape, SplineFlow, make_flow
 from adtoolkit_caloflow.geometry import Geometry
-from adtoolkit_caloflow.model import mean_square_latent, region_sizes
+from adtoolkit_caloflow.model import CaloFlow, mean_square_latent, region_sizes
 from adtoolkit_caloflow.transform import ALPHA, ShowerTransform, content_noise
+from adtoolkit_showers.config import CaloShowersConfig
+from adtoolkit_showers.source import CaloShowers
 
 LAYERS = (5, 4, 3)
 
@@ -268,3 +270,47 @@ def test_density_of_layer_energies_integrates_to_one():
 
     assert float(total) == pytest.approx(1, abs=1e-3)
     assert math.isfinite(float(total))
+
+
+def test_the_published_shares_train_score_and_draw(tmp_path):
+    """``paper`` in small: shares of the layer, nothing standardised, dropout; stored and read again it answers the same."""
+    small = {"blocks": 2, "hidden": 16, "epochs": 1, "energy_blocks": 2, "energy_hidden": 8, "energy_epochs": 1, "layers": LAYERS}
+    sample = showers(400, LAYERS)
+    model = CaloFlowEstimator(CaloFlowConfig.preset("paper", **small)).fit(sample[:350], sample[350:], RunContext(workdir=tmp_path))
+    drawn = model.sample(sample.cond, np.random.default_rng(0))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model.save(folder)
+    again = CaloFlow.load(folder, "cpu")
+
+    assert model.shape.shape.features == 12
+    assert np.isfinite(drawn).all()
+    assert np.isfinite(model.log_prob(sample.x, sample.cond)).all()
+    assert np.array_equal(again.log_prob(sample.x, sample.cond), model.log_prob(sample.x, sample.cond))
+
+
+@pytest.mark.slow
+def test_on_simulated_photons_it_finds_what_the_publication_finds(tmp_path):
+    """Wide pairs from anywhere and decays inside are found, collinear pairs in front are not; latent noise is normal (minutes)."""
+
+    def simulate(**options):
+        config = CaloShowersConfig(**{"n_reference": 0, "n_background": 1, "n_signal": 0, "n_test": 1, "n_test_signal": 500, **options})
+        return CaloShowers(config).load(RunContext(seed=3, scope=("data",)))
+
+    reference = simulate(n_reference=12_000, n_test=4000)
+    train, photons = reference.reference, reference.test[reference.test.truth == 0]
+    model = CaloFlowEstimator(CaloFlowConfig()).fit(train[:10_000], train[10_000:11_000], RunContext(workdir=tmp_path))
+    held = train[11_000:]
+    latent = mean_square_latent(model.parts(held.x, held.cond), region_sizes(model))
+
+    def score(sample):
+        return model.log_det(sample.x, sample.cond) - model.log_prob(sample.x, sample.cond)
+
+    def auc(mass, place):
+        test = simulate(masses=[mass], displacements=[place]).test
+        return float(np.mean(np.searchsorted(np.sort(score(photons)), score(test[test.truth == 1]))) / len(photons))
+
+    assert auc(5.0, 0.33) > 0.95
+    assert auc(0.005, 1.00) < 0.6
+    assert min(auc(mass, place) for mass in (0.005, 5.0) for place in (1.08, 1.32)) > 0.9
+    assert np.mean([latent[f"layer-{i}"] for i in range(3)]) == pytest.approx(1, abs=0.05)
