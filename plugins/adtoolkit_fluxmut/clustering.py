@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Clusters", "Standing", "cluster", "standing_in"]
+__all__ = ["Clusters", "Standing", "cluster", "core_distances", "standing_in"]
 
 Floats = NDArray[np.float64]
 
@@ -24,11 +24,35 @@ class Standing:
         outlier: [N] GLOSH outlier score: 0 for the densest points of a cluster, towards 1 far from all.
         label: [N] cluster, or -1 for noise.
         probability: [N] strength of the membership in it; 0 for noise.
+        core: [N] core distance.
     """
 
     outlier: Floats
     label: NDArray[np.int64]
     probability: Floats
+    core: Floats
+
+    @property
+    def key(self) -> NDArray[np.complex128]:
+        """[N] by what points are ordered: the outlier score, then the core distance (numpy orders complex numbers so).
+
+        Outlier scores tie: all points of the last remnant of a cluster, up to twice its least size, score 0, and those that fall out of
+        it together score alike. Counted as they are, ties would leave p-values with a peak at 1.
+        """
+        return self.outlier + 1j * self.core
+
+    @classmethod
+    def blank(cls, n: int) -> Self:
+        """Of n points, to be filled."""
+        return cls(np.zeros(n), np.full(n, -1), np.zeros(n), np.zeros(n))
+
+    def put(self, rows: Any, found: Standing) -> None:
+        """Fill in some of the points."""
+        for name in ("outlier", "label", "probability", "core"):
+            getattr(self, name)[rows] = getattr(found, name)
+
+    def __getitem__(self, rows: Any) -> Standing:
+        return Standing(self.outlier[rows], self.label[rows], self.probability[rows], self.core[rows])
 
 
 def cluster(points: NDArray[Any], neighbours: int, share: float) -> Any:
@@ -55,10 +79,19 @@ def cluster(points: NDArray[Any], neighbours: int, share: float) -> Any:
     ).fit(np.asarray(points, np.float64))
 
 
-def standing_in(clusterer: Any) -> Standing:
+def core_distances(points: Floats, neighbours: int) -> Floats:
+    """[N, K] -> [N] distance of each to its neighbour of this order."""
+    from scipy.spatial import cKDTree
+
+    found: Floats = cKDTree(points).query(points, neighbours + 1)[0][:, -1]
+    return found
+
+
+def standing_in(clusterer: Any, points: NDArray[Any], neighbours: int) -> Standing:
     """What `cluster` found of its own points. Points that coincide have an outlier score of 0."""
     outlier = np.nan_to_num(clusterer.outlier_scores_, nan=1.0)  # beside points of infinite density
-    return Standing(outlier, np.asarray(clusterer.labels_, np.int64), np.asarray(clusterer.probabilities_, np.float64))
+    core = core_distances(np.asarray(points, np.float64), neighbours)
+    return Standing(outlier, np.asarray(clusterer.labels_, np.int64), np.asarray(clusterer.probabilities_, np.float64), core)
 
 
 @dataclass(frozen=True)
@@ -94,8 +127,6 @@ class Clusters:
     @classmethod
     def of(cls, points: NDArray[Any], neighbours: int, share: float) -> Self:
         """Cluster [N, K] standardised points."""
-        from scipy.spatial import cKDTree
-
         points = np.asarray(points, np.float64)
         n = len(points)
         clusterer = cluster(points, neighbours, share)
@@ -111,7 +142,7 @@ class Clusters:
         np.maximum.at(peak, above, density)
         for c in range(size - 1, 0, -1):  # children have higher numbers than their parents
             peak[parent[c]] = max(peak[parent[c]], peak[c])
-        found = standing_in(clusterer)
+        found = standing_in(clusterer, points, neighbours)
         label, floor = np.full(size, -1), np.full(size, np.inf)
         member = found.label >= 0
         label[home[member]] = found.label[member]
@@ -119,8 +150,7 @@ class Clusters:
         whole = np.full(int(found.label.max(initial=-1)) + 2, np.inf)
         np.minimum.at(whole, found.label[found.probability >= 1], leave[found.probability >= 1])
         full = np.where(label >= 0, whole[label], np.inf)
-        core = cKDTree(points).query(points, neighbours + 1)[0][:, -1]
-        return cls(points, core, leave, home, parent, birth, peak, label, floor, full)
+        return cls(points, found.core, leave, home, parent, birth, peak, label, floor, full)
 
     def add(self, points: NDArray[Any], neighbours: int) -> Standing:
         """[M, K] further points, each as if it alone joined the population; the population's own tree stays as it is.
@@ -142,4 +172,4 @@ class Clusters:
             at = np.where(above, self.parent[at], at)
         member = (self.label[at] >= 0) & (density >= self.floor[at])
         strength = np.minimum(density / self.full[at], 1.0)
-        return Standing(1 - density / self.peak[at], np.where(member, self.label[at], -1), np.where(member, strength, 0.0))
+        return Standing(1 - density / self.peak[at], np.where(member, self.label[at], -1), np.where(member, strength, 0.0), own)

@@ -51,11 +51,16 @@ class FluxConfig(FlowConfig):
     }
 
     flow: Literal["maf", "rqs-autoregressive", "rqs-coupling"] = Field("rqs-coupling", description="kind of flow; couplings draw fastest")
-    blocks: int = Field(6, ge=1, description="layers that transform")
+    blocks: int = Field(4, ge=1, description="layers that transform")
+    bins: int = Field(6, ge=2, le=100, description="bins of the splines")
+    steps: int = Field(1200, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
+    validate_every: int = Field(2, ge=0, description="epochs between looks at the validation loss; 0: never")
+    keep: Literal["last", "best"] = Field("best", description="weights to keep: the last, or those of the best epochs")
+    best_epochs: int = Field(1, ge=1, description="with keep = best: average the densities of so many epochs of lowest validation loss")
     space: Literal["residual", "augmented"] = "residual"
     latent: Annotated[int, Field(ge=0)] = 0
     widths: tuple[PositiveInt, ...] = (64, 32)
-    ae_steps: PositiveInt = 4000
+    ae_steps: PositiveInt = 2000
     ae_batch: PositiveInt = 512
     ae_lr: PositiveFloat = 1e-3
     patience: Annotated[int, Field(ge=0)] = 10
@@ -89,6 +94,6 @@ class MutabilityConfig(ComponentConfig):
     acceptance: Annotated[float, Field(gt=0, lt=1)] = 0.95
     population: Annotated[int, Field(ge=100)] = 500
     calibration: Annotated[int, Field(ge=100)] = 500
-    depth: Annotated[int, Field(ge=0, le=16)] = 8
+    depth: Annotated[int, Field(ge=0, le=16)] = 6
     neighbours: PositiveInt = 10
     cluster_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.05

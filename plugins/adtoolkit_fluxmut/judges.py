@@ -51,13 +51,13 @@ class Verdict:
         return np.asarray(self.p_value > 1 - q)
 
 
-def p_values(outlier: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[N] scores, [M] ascending scores of the reference -> [N] conformal p-values ``(1 + #{j: O_j >= O}) / (M + 1)``.
+def p_values(objects: NDArray[Any], ordered: NDArray[Any]) -> NDArray[np.float64]:
+    """[N] keys, [M] ascending keys of the reference -> [N] conformal p-values ``(1 + #{j: key_j >= key}) / (M + 1)``.
 
     References:
         Vovk, Gammerman, Shafer, "Algorithmic learning in a random world", doi:10.1007/b106715
     """
-    return (1 + len(ordered) - np.searchsorted(ordered, outlier, side="left")) / (len(ordered) + 1)
+    return np.asarray((1 + len(ordered) - np.searchsorted(ordered, objects, side="left")) / (len(ordered) + 1), np.float64)
 
 
 class Judge(Protocol):
@@ -84,16 +84,15 @@ class ExactJudge:
 
     def judge(self, model: HasResiduals, residuals: Array, cond: Array) -> tuple[Standing, NDArray[np.float64]]:
         config, n = self.config, len(residuals)
-        found = Standing(np.zeros(n), np.full(n, -1), np.zeros(n))
-        p = np.ones(n)
+        found, p = Standing.blank(n), np.ones(n)
         for i, row in enumerate(np.column_stack([residuals, cond]) + np.float32(0.0)):  # -0 and 0 are one value
             own = int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest(), "little")
             drawn = model.sample_residuals(np.repeat(cond[i : i + 1], config.population, 0), np.random.default_rng([self.seed, own]))
             mean, std = _scale(drawn)
             points = (np.concatenate([residuals[i : i + 1], drawn]) - mean) / std
-            one = standing_in(cluster(points, config.neighbours, config.cluster_share))
-            found.outlier[i], found.label[i], found.probability[i] = one.outlier[0], one.label[0], one.probability[0]
-            p[i] = p_values(one.outlier[:1], np.sort(one.outlier[1:])).item()
+            one = standing_in(cluster(points, config.neighbours, config.cluster_share), points, config.neighbours)
+            found.put(i, one[0])
+            p[i] = p_values(one.key[:1], np.sort(one.key[1:])).item()
         return found, p
 
     def tensors(self) -> dict[str, Tensor]:
@@ -103,16 +102,16 @@ class ExactJudge:
 
 @dataclass(frozen=True)
 class Population:
-    """The reference of one cell: clustered, with the ordered outlier scores of further draws."""
+    """The reference of one cell: clustered, with the ordered keys of further draws."""
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     clusters: Clusters
-    ordered: NDArray[np.float64]
+    ordered: NDArray[np.complex128]
 
     def judge(self, residuals: Array, neighbours: int) -> tuple[Standing, NDArray[np.float64]]:
         found = self.clusters.add((residuals - self.mean) / self.std, neighbours)
-        return found, p_values(found.outlier, self.ordered)
+        return found, p_values(found.key, self.ordered)
 
 
 @dataclass(frozen=True)
@@ -145,19 +144,19 @@ class CachedJudge:
 
     def judge(self, model: HasResiduals, residuals: Array, cond: Array) -> tuple[Standing, NDArray[np.float64]]:  # noqa: ARG002
         n = len(residuals)
-        found = Standing(np.zeros(n), np.full(n, -1), np.zeros(n))
-        p = np.ones(n)
+        found, p = Standing.blank(n), np.ones(n)
         for c, rows in self.cells.members(cond).items():
             for some in np.array_split(rows, 1 + len(rows) // 4096):
                 one, p[some] = self.populations[c].judge(residuals[some], self.neighbours)
-                found.outlier[some], found.label[some], found.probability[some] = one.outlier, one.label, one.probability
+                found.put(some, one)
         return found, p
 
     def tensors(self) -> dict[str, Tensor]:
         """All that it is made of."""
         found: dict[str, NDArray[np.generic]] = {"cuts": self.cells.cuts}
         for c, population in self.populations.items():
-            found |= {f"{c}.{name}": getattr(population, name) for name in ("mean", "std", "ordered")}
+            found |= {f"{c}.{name}": getattr(population, name) for name in ("mean", "std")}
+            found[f"{c}.ordered"] = population.ordered.view(np.float64)
             found |= {f"{c}.clusters.{f.name}": getattr(population.clusters, f.name) for f in fields(Clusters)}
         return {name: torch.as_tensor(np.ascontiguousarray(value)) for name, value in found.items()}
 
@@ -168,7 +167,7 @@ class CachedJudge:
         populations = {}
         for c in sorted({int(name.partition(".")[0]) for name in arrays if "." in name}):
             clusters = Clusters(**{f.name: arrays[f"{c}.clusters.{f.name}"] for f in fields(Clusters)})
-            populations[c] = Population(arrays[f"{c}.mean"], arrays[f"{c}.std"], clusters, arrays[f"{c}.ordered"])
+            populations[c] = Population(arrays[f"{c}.mean"], arrays[f"{c}.std"], clusters, arrays[f"{c}.ordered"].view(np.complex128))
         return cls(Cells(arrays["cuts"], conditions), populations, neighbours)
 
 
@@ -182,4 +181,4 @@ def _population(drawn: NDArray[np.float64], config: MutabilityConfig) -> Populat
     mean, std = _scale(drawn[: config.population])
     points = (drawn - mean) / std
     clusters = Clusters.of(points[: config.population], config.neighbours, config.cluster_share)
-    return Population(mean, std, clusters, np.sort(clusters.add(points[config.population :], config.neighbours).outlier))
+    return Population(mean, std, clusters, np.sort(clusters.add(points[config.population :], config.neighbours).key))
