@@ -143,10 +143,11 @@ class Clusters:
         for c in range(size - 1, 0, -1):  # children have higher numbers than their parents
             peak[parent[c]] = max(peak[parent[c]], peak[c])
         found = standing_in(clusterer, points, neighbours)
-        label, floor = np.full(size, -1), np.full(size, np.inf)
+        label = np.full(size, -1)
         member = found.label >= 0
         label[home[member]] = found.label[member]
-        np.minimum.at(floor, home[member], leave[member])
+        floor = birth.copy()  # all that fall out of a cluster belonged to it, but of the root only the densest
+        floor[0] = leave[member & (home == 0)].min(initial=np.inf)
         whole = np.full(int(found.label.max(initial=-1)) + 2, np.inf)
         np.minimum.at(whole, found.label[found.probability >= 1], leave[found.probability >= 1])
         full = np.where(label >= 0, whole[label], np.inf)
