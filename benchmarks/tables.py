@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from flux_tables import flux
 from matrix_tables import matrix
 from study_tables import cfm_training, no_signal
 
@@ -273,6 +274,8 @@ def page() -> str:
     lines += no_signal(result("no_signal_dijets"), "simulated dijets")
     lines += cfm_training(result("cfm_training"))
     lines += [*classifiers(), *cathode_flow(), *simulation(), *speed(), *window_scan(), *ranode()]
+    lines += flux(result("flux_bcal"), "photons and neutrons")
+    lines += flux(result("flux_dijets"), "simulated dijets")
     return "\n".join(lines).rstrip() + "\n"
 
 
