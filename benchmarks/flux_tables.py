@@ -63,7 +63,7 @@ def draw(path: Path) -> None:
     edges = np.mean([run["grid"]["edges"] for run in runs], 0)
     fig = figure(6.4, 4.4)
     ax = fig.subplots()
-    image = ax.pcolormesh(edges[0], edges[1], share.T, cmap="RdBu", vmin=0.85, vmax=1.05, edgecolors="white", linewidth=1)
+    image = ax.pcolormesh(edges[0], edges[1], share.T, cmap="RdBu", vmin=0.9, vmax=1.0, edgecolors="white", linewidth=1)
     for i in range(size):
         for j in range(size):
             place = edges[0][i : i + 2].mean(), edges[1][j : j + 2].mean()

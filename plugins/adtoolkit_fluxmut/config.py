@@ -30,7 +30,7 @@ class FluxConfig(FlowConfig):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"blocks": 2, "hidden": 16, "steps": 150, "batch": 256, "ae_steps": 150, "ae_batch": 256, "widths": [16]},
+        "smoke": {"blocks": 2, "hidden": 16, "bins": 4, "steps": 80, "batch": 256, "ae_steps": 100, "ae_batch": 256, "widths": [16]},
         "paper": {
             "flow": "maf",
             "blocks": 6,

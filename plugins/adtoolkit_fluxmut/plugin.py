@@ -30,5 +30,6 @@ def adtoolkit_register_components() -> list[Component]:
             summary="each object clustered with a reference population generated at its conditions: outlier score and p-value",
             cite="arXiv:2204.08609",
             needs=frozenset({Cap.SAMPLE, Cap.RECONSTRUCT}),
+            default_estimator="flux-mutability",
         ),
     ]
