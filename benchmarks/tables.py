@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from caloflow_tables import caloflow
+from flux_tables import flux
 from matrix_tables import matrix
 from study_tables import cfm_training, no_signal
 
@@ -276,6 +277,8 @@ def page() -> str:
     lines += [*classifiers(), *cathode_flow(), *simulation(), *speed(), *window_scan(), *ranode()]
     if (found := result("caloflow_grid")) is not None:
         lines += caloflow(found)
+    lines += flux(result("flux_bcal"), "photons and neutrons")
+    lines += flux(result("flux_dijets"), "simulated dijets")
     return "\n".join(lines).rstrip() + "\n"
 
 
