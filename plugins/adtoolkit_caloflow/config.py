@@ -19,6 +19,7 @@ class CaloFlowConfig(ComponentConfig):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "mini": {},  # the defaults, by the name that goes with ``paper``
         "smoke": {
             "energy_epochs": 30,
             "energy_blocks": 3,
