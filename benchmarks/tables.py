@@ -15,6 +15,8 @@ from flux_tables import flux
 from matrix_tables import matrix
 from study_tables import cfm_training, no_signal
 
+from adtoolkit_sigma.config import SigmaConfig
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "explanation" / "benchmarks.md"
 
@@ -22,7 +24,6 @@ SEARCHES = {
     "sigma_lhco": "SIGMA on LHC Olympics events, five features",
     "sigma_lhco_4features": "SIGMA on LHC Olympics events, without ΔR",
     "sigma_dijets": "SIGMA on simulated dijets",
-    "sigma_dijets_16000": "SIGMA on simulated dijets, 16,000 steps instead of 7,000",
 }
 
 
@@ -58,6 +59,14 @@ def with_band(value: Any) -> str:
     return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def differing(config: dict[str, Any]) -> str:
+    """The options of a recorded SIGMA that are not the present defaults; one it did not have yet was off."""
+    now = SigmaConfig().model_dump()
+    deciding = ("hidden", "blocks", "norm", "activation", "normal_base", "mass_frequencies", "steps", "batch", "lr", "ema", "solver_steps")
+    then = {key: config.get(key, False) for key in deciding}
+    return ", ".join(f"`{key} = {str(value).lower()}`" for key, value in then.items() if value != now[key])
+
+
 def search(name: str, title: str) -> Iterator[str]:
     data = result(name)
     if data is None:
@@ -70,7 +79,10 @@ def search(name: str, title: str) -> Iterator[str]:
     yield f"{len(seeds)} seeds ({', '.join(map(str, seeds))}), {settings['draws']} templates each for `context`; median over seeds and"
     yield "templates, and in brackets the 16 to 84 % band. `closure` is the AUC between template and true background in the window,"
     yield "`sic@e` the significance improvement at background efficiency e. `3x` and `10x`: events of the template per event of the data."
-    yield f"One training, for all interpolators: {sorted(training)[len(training) // 2]:.0f} s of CPU on one core (median).\n"
+    yield f"One training, for all interpolators: {sorted(training)[len(training) // 2]:.0f} s of CPU on one core (median)."
+    if other := differing(data["config"]):
+        yield f"Not made with the present defaults, but with {other}."
+    yield ""
     yield f"| | {' | '.join(columns)} |"
     yield f"|---|{'---|' * len(columns)}"
     for method, values in rows.items():
