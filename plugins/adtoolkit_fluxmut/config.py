@@ -95,5 +95,5 @@ class MutabilityConfig(ComponentConfig):
     population: Annotated[int, Field(ge=100)] = 500
     calibration: Annotated[int, Field(ge=100)] = 500
     depth: Annotated[int, Field(ge=0, le=16)] = 6
-    neighbours: PositiveInt = 10
+    neighbours: Annotated[int, Field(ge=1, le=50)] = 10
     cluster_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.05

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adtoolkit.errors import RunError
 from adtoolkit.types import Array, Mask
 from adtoolkit_fluxmut.cells import Cells
 from adtoolkit_fluxmut.clustering import Clusters, Standing, cluster, standing_in
@@ -87,7 +88,7 @@ class ExactJudge:
         found, p = Standing.blank(n), np.ones(n)
         for i, row in enumerate(np.column_stack([residuals, cond]) + np.float32(0.0)):  # -0 and 0 are one value
             own = int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest(), "little")
-            drawn = model.sample_residuals(np.repeat(cond[i : i + 1], config.population, 0), np.random.default_rng([self.seed, own]))
+            drawn = _draw(model, np.repeat(cond[i : i + 1], config.population, 0), np.random.default_rng([self.seed, own]))
             mean, std = _scale(drawn)
             points = (np.concatenate([residuals[i : i + 1], drawn]) - mean) / std
             one = standing_in(cluster(points, config.neighbours, config.cluster_share), points, config.neighbours)
@@ -139,7 +140,7 @@ class CachedJudge:
         members = cells.members(cond)
         size = config.population + config.calibration
         at = np.concatenate([rng.permutation(np.resize(rows, size)) for rows in members.values()])
-        drawn = np.split(model.sample_residuals(cond[at], rng).astype(np.float64), len(members))
+        drawn = np.split(_draw(model, cond[at], rng).astype(np.float64), len(members))
         return cls(cells, {c: _population(part, config) for c, part in zip(members, drawn, strict=True)}, config.neighbours)
 
     def judge(self, model: HasResiduals, residuals: Array, cond: Array) -> tuple[Standing, NDArray[np.float64]]:  # noqa: ARG002
@@ -169,6 +170,21 @@ class CachedJudge:
             clusters = Clusters(**{f.name: arrays[f"{c}.clusters.{f.name}"] for f in fields(Clusters)})
             populations[c] = Population(arrays[f"{c}.mean"], arrays[f"{c}.std"], clusters, arrays[f"{c}.ordered"].view(np.complex128))
         return cls(Cells(arrays["cuts"], conditions), populations, neighbours)
+
+
+def _draw(model: HasResiduals, cond: Array, rng: np.random.Generator) -> Array:
+    """[N, 1+C] -> [N, K] residuals of the reference.
+
+    Raises:
+        RunError: if some are not finite: a population without its tail would make every object an outlier.
+    """
+    drawn = model.sample_residuals(cond, rng)
+    if bad := int((~np.isfinite(drawn).all(1)).sum()):
+        raise RunError(
+            f"{bad:,} of {len(drawn):,} draws of the reference are not finite.",
+            "The model did not train well: train longer or choose another.",
+        )
+    return drawn
 
 
 def _scale(drawn: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

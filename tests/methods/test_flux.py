@@ -55,6 +55,13 @@ class Ranged(Exact):
         return (cond > 0.9).any(1)
 
 
+class Broken(Exact):
+    """A model that did not train well."""
+
+    def sample(self, cond, rng):
+        return np.where(cond[:, :1] > 0.5, np.nan, super().sample(cond, rng)).astype(np.float32)
+
+
 def conditions(n, seed):
     return np.random.default_rng(seed).uniform(0, 1, (n, 2)).astype(np.float32)
 
@@ -261,6 +268,8 @@ def test_what_cannot_be_judged_is_refused():
         fitted(Ranged(), beyond)
     with pytest.raises(DataError, match="no objects"):
         fitted(Exact(), events[:0])
+    with pytest.raises(RunError, match="draws of the reference are not finite"):
+        fitted(Broken(), events)
     with pytest.raises(RunError, match="cannot both sample and reconstruct"):
         fitted(object(), events)
 
