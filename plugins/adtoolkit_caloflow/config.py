@@ -21,13 +21,12 @@ class CaloFlowConfig(ComponentConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mini": {},  # the defaults, by the name that goes with ``paper``
         "smoke": {
-            "energy_epochs": 30,
-            "energy_blocks": 3,
+            "energy_blocks": 2,
             "energy_hidden": 32,
+            "energy_epochs": 15,
             "energy_batch": 200,
-            "epochs": 30,
-            "blocks": 2,
             "hidden": 32,
+            "epochs": 10,
             "lr": 5e-3,
         },
         # arXiv:2312.11618 with the networks of CaloFlow's teacher (arXiv:2106.05285) and their public code. 504 voxels; for a GPU.
