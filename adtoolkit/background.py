@@ -9,10 +9,10 @@ import numpy as np
 
 from adtoolkit.densities import Densities
 from adtoolkit.errors import RunError
-from adtoolkit.interfaces import CanLogProb, CanSample
+from adtoolkit.interfaces import CanLogProb, CanSample, KnowsItsRange
 from adtoolkit.mass import MassModel
 from adtoolkit.preprocess import Preprocess
-from adtoolkit.types import Array, Sample
+from adtoolkit.types import Array, Mask, Sample
 
 
 @final
@@ -73,6 +73,10 @@ class Background:
             return np.asarray(self._as(CanLogProb).log_prob(unknown.x, unknown.cond))
 
         return evaluate(events) if self.known is None else self.known.look_up(events, evaluate)
+
+    def outside(self, events: Sample) -> Mask | None:
+        """[N] which events have conditions beyond those of the training; None for models that cannot tell."""
+        return np.asarray(self.model.outside(events.cond), np.bool_) if isinstance(self.model, KnowsItsRange) else None
 
     def log_prob_mass(self, events: Sample) -> Array:
         """[N] log p(m) per unit of m; -inf outside the window."""

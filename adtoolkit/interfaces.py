@@ -15,7 +15,7 @@ import numpy as np
 
 from adtoolkit.capabilities import Cap
 from adtoolkit.config import ComponentConfig
-from adtoolkit.types import Array, Dataset, Sample, Window
+from adtoolkit.types import Array, Dataset, Mask, Sample, Window
 
 if TYPE_CHECKING:
     from adtoolkit.background import Background
@@ -105,6 +105,14 @@ class InPhysicalUnits(Protocol):
 
     def preprocessed(self, prep: Preprocess, ctx: Context) -> Model:
         """The same model for preprocessed features; events that are clipped are counted with ``ctx.note``. Cheap, not stored."""
+
+
+@runtime_checkable
+class KnowsItsRange(Protocol):
+    """Models that can tell at which conditions they extrapolate; a run flags and counts such events."""
+
+    def outside(self, cond: Array) -> Mask:
+        """[N, 1+C] -> [N]: conditions beyond those of the training."""
 
 
 PROTOCOLS: Final[dict[Cap, type]] = {Cap.SAMPLE: CanSample, Cap.LOG_PROB: CanLogProb, Cap.RECONSTRUCT: CanReconstruct, Cap.FIELD: HasField}

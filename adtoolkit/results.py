@@ -76,6 +76,7 @@ def write_scores(folder: Path, scored: Scored) -> None:
             "events/fold": scored.fold,
             "events/truth": scored.events.truth,
             "events/weight": scored.events.weight,
+            "events/outside": scored.outside,
             "test/m": scored.test.m,
             "test/score": scored.test_score,
             "test/truth": scored.test.truth,

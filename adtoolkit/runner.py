@@ -190,6 +190,12 @@ class Run:
             background = self._with_densities(prepared, background, pool, counts, given, entries)
         scored, summary, score_entries = self._timed("score", lambda: self._score(prepared, pool, background, folds, given))
         entries += score_entries
+        if scored.outside is not None and (beyond := int(scored.outside.sum())):
+            counts["data outside the trained conditions"] = beyond
+            text = (
+                f"{beyond:,} of {len(scored.outside):,} events have conditions beyond those of the training: their scores are extrapolated."
+            )
+            self._hear(Event("note", "score", text=text))
 
         write_scores(self.folder.path, scored)
         results = Results(self.folder.path)
@@ -332,5 +338,6 @@ class Run:
             fits=tuple(part.summary for part in parts),
             curves={name: tuple(part.curves[name] for part in parts if name in part.curves) for name in parts[0].curves},
             signal=prepared.prep.undo(Sample.concat(*drawn)) if drawn else None,
+            outside=None if background is None else background.outside(pool.events),
         )
         return scored, summary, [part.entry for part in parts]

@@ -35,6 +35,7 @@ class Scored:
         fits: [K] what each fold's scorer reports of itself (`FittedScorer.summary`).
         curves: Name to the [K] folds' curves, each [P, 2] (`FittedScorer.curves`).
         signal: Draws of the learnt signal, the folds in equal parts, or None.
+        outside: [N] data at conditions beyond those of the model's training, where it extrapolates; None where it cannot tell.
     """
 
     events: Sample
@@ -53,6 +54,7 @@ class Scored:
     fits: tuple[Mapping[str, float], ...] = ()
     curves: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
     signal: Sample | None = None
+    outside: NDArray[np.bool_] | None = None
 
     @property
     def folds(self) -> int:

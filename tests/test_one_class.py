@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -68,3 +69,18 @@ def test_cells_may_be_constant_but_not_all_nor_undefined():
     x[7, 0] = np.nan
     with pytest.raises(DataError, match="1 of 200 events have NaN"):
         check_cells(x)
+
+
+def test_events_beyond_the_trained_conditions_are_flagged_counted_and_told_of(tmp_path):
+    """Photons of 1 to 100 GeV are judged by a model that was trained on some of 1 to 100 GeV: a few reconstructed energies lie beyond."""
+    done = adtool(
+        "run", "--data", "calo-showers", "--estimator", "caloflow", "--preset", "smoke", "--json", "--out", tmp_path,
+        "--set", "metrics.names=auc", "--set", "estimator.epochs=1", "--set", "estimator.energy_epochs=1",
+    )  # fmt: skip
+    result = json.loads(done.stdout.splitlines()[-1])
+    with h5py.File(Path(result["run"]) / "scores.h5") as file:
+        flagged = file["events/outside"][()]
+
+    assert 0 < flagged.sum() < 0.1 * len(flagged)
+    assert result["events"]["data outside the trained conditions"] == flagged.sum()
+    assert any("extrapolated" in note for note in json.loads((Path(result["run"]) / "manifest.json").read_text())["notes"])

@@ -119,7 +119,7 @@ class ShowerParts(Scorer[PartsConfig]):
 
     trains: ClassVar[bool] = False
 
-    def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> PartsScorer:
+    def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> PartsScorer:  # noqa: ARG002 - nothing random
         """Calibrate on the data.
 
         Raises:
@@ -134,10 +134,6 @@ class ShowerParts(Scorer[PartsConfig]):
         parts = model.parts(events.x, events.cond)
         if part not in parts:
             raise DataError(f"These showers have no part '{part}'; they have {', '.join(parts)}.", "Choose one: --set scorer.part=NAME")
-        if outside := int(model.outside(events.cond).sum()):
-            low, high = model.trained
-            where = f"outside of the {low:.3g} to {high:.3g} GeV of the training"
-            ctx.note(f"shower-parts: {outside:,} of {len(events):,} showers have energies {where}; their scores are extrapolated.")
         calibration = Calibration.fit(parts[part], events.m, self.config.bins, both=part == "occupancy")
         numbers = {f"latent {name}": value for name, value in mean_square_latent(parts, region_sizes(model)).items()}
-        return PartsScorer(model, part, calibration, {**numbers, "outside": outside / len(events)})
+        return PartsScorer(model, part, calibration, numbers)

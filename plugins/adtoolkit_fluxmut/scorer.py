@@ -136,9 +136,6 @@ class Mutability(Scorer[MutabilityConfig]):
                 f"All {len(events):,} objects have conditions outside those that the model was trained on.",
                 "Train it on a reference that covers them.",
             )
-        if outside.any():
-            text = f"{int(outside.sum()):,} of {len(events):,} objects have conditions outside those of the training: their reference is"
-            ctx.note(f"mutability: {text} an extrapolation.")
         numbers = {"acceptance": config.acceptance, "outside": float(outside.sum())}
         if config.mode == "exact":
             return MutabilityScorer(background.model, config, ExactJudge(config, seed_from(ctx.rng("populations"))), numbers)
