@@ -22,11 +22,12 @@ def is_run(folder: Path) -> bool:
 
 
 def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"scorer": {"name": "cathode"}}`` -> ``{"scorer.name": "cathode"}``; a window becomes its label."""
+    """``{"scorer": {"name": "cathode"}}`` -> ``{"scorer.name": "cathode"}``; a window becomes its label, and none is left out."""
     out: dict[str, Any] = {}
     for key, value in tables.items():
         if not prefix and key == "window" and not isinstance(value, str):
-            out["window"] = "{:g}-{:g}".format(*_ends(value))
+            if (ends := _ends(value)) is not None:
+                out["window"] = "{:g}-{:g}".format(*ends)
         elif isinstance(value, Mapping):
             out |= flat(value, f"{prefix}{key}.")
         else:
@@ -34,7 +35,10 @@ def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def _ends(window: Any) -> tuple[float, float]:
+def _ends(window: Any) -> tuple[float, float] | None:
+    """Of a window as a configuration or an axis has it; None for ``none = true``."""
+    if isinstance(window, Mapping) and window.get("none"):
+        return None
     lo, hi = (window["lo"], window["hi"]) if isinstance(window, Mapping) else window
     return float(lo), float(hi)
 
