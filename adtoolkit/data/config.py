@@ -142,6 +142,8 @@ class TableConfig(SourceConfig):
                     raise ValueError(f"{name} chooses events by their truth label: name its column with data.truth")
         if self.reference and self.reference_path:
             raise ValueError("reference and reference_path both name events known to be background: choose one")
+        if self.reference_path and Path(self.reference_path).expanduser() == Path(self.path).expanduser():
+            raise ValueError("reference_path is the file of the data itself: name another, or mark its events by data.reference")
         if self.names_reference and self.n_reference is not None:
             raise ValueError("n_reference counts background left out of the data, but the reference is named: leave one of them out")
         return self

@@ -160,6 +160,11 @@ def test_the_reference_is_named_once(options):
         TableConfig(path="e.npz", mass="m", features="a,b", **options)
 
 
+def test_the_data_are_no_reference_of_their_own():
+    with pytest.raises(ValueError, match="is the file of the data itself"):
+        TableConfig(path="~/e.npz", reference_path=str(Path.home() / "e.npz"), mass="m", features="a,b")
+
+
 def test_a_table_offers_the_reference_it_names():
     declared = frozenset({Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH})
 
