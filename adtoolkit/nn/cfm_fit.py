@@ -95,12 +95,21 @@ def _untrained(config: CfmConfig, task: FitTask) -> _Untrained:
     return _Untrained(network, options, known)
 
 
-def _check(sample: Sample, what: str) -> None:
+def check_conditions(sample: Sample, what: str = "") -> None:
+    """Refuse conditions besides m.
+
+    Raises:
+        DataError: if there are any.
+    """
     if sample.context is not None and sample.context.shape[1]:
         raise DataError(
-            f"The {what} events have {sample.context.shape[1]} conditions besides m, but this network sees m alone.",
-            "Leave the further conditions out, or use them as features.",
+            f"The {f'{what} ' if what else ''}events have {sample.context.shape[1]} conditions besides m, but this network sees m alone.",
+            "Leave the further conditions out, use them as features, or choose an estimator that sees them.",
         )
+
+
+def _check(sample: Sample, what: str) -> None:
+    check_conditions(sample, what)
     for name, array in (("x", sample.x), ("m", sample.m), ("weight", sample.weights)):
         if bad := int((~np.isfinite(array)).sum()):
             raise DataError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adtoolkit.errors import DataError
 from adtoolkit.interfaces import BackgroundEstimator, Context, FitTask
-from adtoolkit.nn.cfm_fit import arithmetic, fit_cfm
+from adtoolkit.nn.cfm_fit import arithmetic, check_conditions, fit_cfm
 from adtoolkit.nn.cfm_model import CfmModel
 from adtoolkit.types import Sample, Window
 from adtoolkit_masked_cfm.config import MaskedCfmConfig
@@ -25,6 +25,7 @@ class MaskedCfm(BackgroundEstimator[MaskedCfmConfig]):
     """
 
     def check(self, events: Sample, window: Window | None) -> None:
+        check_conditions(events)
         if window is None:  # a density of the reference events, at their own masses
             return
         below, above = int((events.m <= window.lo).sum()), int((events.m >= window.hi).sum())

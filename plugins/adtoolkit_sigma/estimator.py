@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adtoolkit.interfaces import BackgroundEstimator, Context, FitTask
-from adtoolkit.nn.cfm_fit import arithmetic, fit_cfm
+from adtoolkit.nn.cfm_fit import arithmetic, check_conditions, fit_cfm
 from adtoolkit.nn.cfm_model import CfmModel
-from adtoolkit.types import Sample
+from adtoolkit.types import Sample, Window
 from adtoolkit_sigma.config import SigmaConfig
 
 
@@ -21,6 +21,9 @@ class Sigma(BackgroundEstimator[SigmaConfig]):
         | SIGMA: Single Interpolated Generative Model for Anomalies (Das, Shih), arXiv:2410.20537
         | Flow Matching for Generative Modeling (Lipman et al.), arXiv:2210.02747
     """
+
+    def check(self, events: Sample, window: Window | None) -> None:  # noqa: ARG002 - part of the interface
+        check_conditions(events)
 
     def fit(self, train: Sample, val: Sample, ctx: Context) -> CfmModel:
         return fit_cfm(self.config, [FitTask(train, val, ctx)])[0]

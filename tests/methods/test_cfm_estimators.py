@@ -294,6 +294,8 @@ def test_events_that_cannot_be_trained_on_are_refused_before_anything_is_trained
             estimator(config(**TINY)).fit_many([FitTask(good, good[:0], ctx), FitTask(events, good[:0], ctx)])
 
     assert heard == []
+    with pytest.raises(DataError, match="The events have 1 conditions besides m"):
+        estimator(config(**TINY)).check(bad["1 conditions besides m"], None)
 
 
 def test_several_trainings_are_one_call(name, tmp_path):
