@@ -35,5 +35,6 @@ def adtoolkit_register_components() -> list[Component]:
             summary="How unusual a part of a shower is to CaloFlow, among showers of like energy: a flow, the occupancy, a region",
             cite="arXiv:2312.11618",
             needs=frozenset({PARTS}),
+            default_estimator="caloflow",
         ),
     ]

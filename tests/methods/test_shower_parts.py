@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from adtoolkit.registry import default_registry
+from adtoolkit.resolving import resolve_config
 from adtoolkit_caloflow.scorer import Calibration
 
 
@@ -41,3 +43,9 @@ def test_both_ends_of_an_occupancy_are_unusual():
 
     assert min(low, high) > 3
     assert middle < 0.1
+
+
+def test_it_brings_the_estimator_it_looks_into():
+    config = resolve_config(default_registry(), flags={"data": {"name": "calo-showers"}, "scorer": {"name": "shower-parts"}})
+
+    assert config.estimator.name == "caloflow"
