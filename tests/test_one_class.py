@@ -52,7 +52,10 @@ def test_sidebands_without_a_window_are_refused_with_what_would_do(tmp_path):
     refused = adtool(*TOY, "--estimator", "rad-ot", "--out", tmp_path)
     blind = adtool(*TOY, "--estimator", "cathode", "--set", "data.n_reference=0", "--out", tmp_path)
 
-    assert (refused.exit_code, blind.exit_code) == (2, 2)
+    coarse = adtool(*TOY, "--estimator", "cathode", "--scorer", "likelihood", "--set", "scorer.rank_bins=1000", "--out", tmp_path)
+
+    assert (refused.exit_code, blind.exit_code, coarse.exit_code) == (2, 2, 2)
+    assert "1000 bins of m over" in coarse.output
     assert "--window LO HI" in refused.output
     assert "events outside the window (sideband) or events known to be background (reference)" in " ".join(blind.output.split())
 

@@ -14,8 +14,8 @@ from adtoolkit.densities import Densities
 from adtoolkit.errors import CacheError, RunError
 from adtoolkit.interfaces import CanLogProb, Context, FittedScorer, HasCoordinates, Model, Scorer, ScorerData
 from adtoolkit.scorers.config import LikelihoodConfig
-from adtoolkit.scorers.ranks import ConditionalRanks
-from adtoolkit.types import Array, Sample
+from adtoolkit.scorers.ranks import ConditionalRanks, check_bins
+from adtoolkit.types import Array, Sample, Window
 
 if TYPE_CHECKING:
     from adtoolkit.background import Background
@@ -108,6 +108,10 @@ class Likelihood(Scorer[LikelihoodConfig]):
     """
 
     trains: ClassVar[bool] = False
+
+    def check(self, events: Sample, window: Window | None) -> None:
+        """Refuse more bins of m than the data can fill, before anything is trained."""
+        check_bins(len(events) if window is None else int(window.contains(events.m).sum()), self.config.rank_bins)
 
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> LikelihoodScorer:
         if background is None or not isinstance(background.model, CanLogProb):

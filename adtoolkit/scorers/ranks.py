@@ -17,6 +17,16 @@ from adtoolkit.types import Array
 LEAST = 20
 
 
+def check_bins(events: int, bins: int) -> None:
+    """Refuse more bins than so many events can fill.
+
+    Raises:
+        DataError: if a bin would hold fewer than 20 events.
+    """
+    if events < LEAST * bins:
+        raise DataError(f"{bins} bins of m over {events:,} events would hold fewer than {LEAST} each.", f"Use at most {events // LEAST}.")
+
+
 @final
 @dataclass(frozen=True)
 class ConditionalRanks:
@@ -40,10 +50,7 @@ class ConditionalRanks:
         Raises:
             DataError: if a bin would hold fewer than 20 events.
         """
-        if len(score) < LEAST * bins:
-            raise DataError(
-                f"{bins} bins of m over {len(score)} events would hold fewer than {LEAST} each.", f"Use at most {len(score) // LEAST}."
-            )
+        check_bins(len(score), bins)
         edges = np.unique(np.quantile(m.astype(np.float64), np.linspace(0, 1, bins + 1)))
         if len(edges) < 2:
             edges = np.array([-np.inf, np.inf])
