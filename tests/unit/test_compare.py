@@ -7,7 +7,6 @@ import pytest
 
 from adtoolkit.compare import Records, RunRecord, summarise
 from adtoolkit.compare.grouping import full_key
-from adtoolkit.compare.reading import read_run
 from adtoolkit.compare.tables import as_json, footnotes, markdown, overall, to_csv, words_of
 from adtoolkit.errors import AdtoolError, ConfigError
 
@@ -267,17 +266,6 @@ def test_cells_that_never_ran_join_their_group_or_are_listed():
     assert (group(condition, "cathode").n_ok, group(condition, "cathode").n_seeds) == (5, 6)
     assert (group(condition, "never").n_ok, group(condition, "never").n_seeds) == (0, 1)
     assert "Blocked, and so in no table: x: 'x' needs log-prob" in overall(summary)
-
-
-def test_a_run_that_left_out_the_usual_window_is_read(tmp_path):
-    (tmp_path / "config.toml").write_text('seed = 3\n[data]\nname = "dijets"\n[window]\nnone = true\n')
-    (tmp_path / "manifest.json").write_text('{"status": "done"}')
-    (tmp_path / "metrics.json").write_text('{"auc": 0.7}')
-
-    record = read_run(tmp_path)
-
-    assert (record.status, record.window, record.seed, record.metrics) == ("done", None, 3, {"auc": 0.7})
-    assert record.config == {"data.name": "dijets"}
 
 
 def test_unreadable_runs_are_listed(three):
