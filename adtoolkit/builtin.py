@@ -81,7 +81,7 @@ def _interpolators() -> list[Component]:
         Component(
             kind="interpolator",
             name="v-data",
-            target="adtoolkit.interpolators.direct:Direct",
+            target="adtoolkit.interpolators.direct:VData",
             summary="negative control: evaluate in the window a model that has seen the window's own events",
             cite="arXiv:2410.20537",
             needs=frozenset({Cap.WINDOW}),

@@ -35,10 +35,10 @@ def test_the_paper_preset_is_the_published_flow():
     assert expected.items() <= paper.model_dump().items()
 
 
-def test_it_is_trained_on_the_sidebands_alone_and_evaluated_directly():
+def test_it_is_trained_on_the_sidebands_or_without_a_window_on_the_reference_and_evaluated_directly():
     record = default_registry().get("estimator", "cathode").component
 
-    assert record.trains_on == (Region.SIDEBAND,)
+    assert record.trains_on == (Region.SIDEBAND, Region.REFERENCE)
     assert (record.default_interpolator, record.default_scorer) == ("direct", "cathode")
 
 
