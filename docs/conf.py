@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 from adtool_site import sources_digest  # noqa: E402
 
 import adtoolkit  # noqa: E402
+from adtoolkit.data.fetch import UPSILON, downloads_folder  # noqa: E402
 
 project = "adtoolkit"
 author = "The adtoolkit developers"
@@ -58,7 +59,20 @@ nb_execution_timeout = 600
 nb_merge_streams = True
 nb_execution_excludepatterns: list[str] = []
 os.environ.setdefault("ADTOOLKIT_CACHE", str(BUILD / "adtoolkit-cache"))
-os.environ.update(MPLBACKEND="Agg", COLUMNS="100", TERM="dumb", NO_COLOR="1", PYDEVD_DISABLE_FILE_VALIDATION="1")
+os.environ |= {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "ADTOOLKIT_DOCS_EXAMPLES": str(HERE.parent / "examples"),
+    "MPLBACKEND": "Agg",
+    "COLUMNS": "100",
+    "TTY_COMPATIBLE": "0",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+#: The muon pairs of a tutorial, which is shown without output where they are not.
+muons = (HERE.parents[1] / "shared" / "data" / "cms_ymumu_2011.csv", downloads_folder() / UPSILON.name)
+if found := next((path for path in muons if path.exists()), None):
+    os.environ.setdefault("ADTOOLKIT_DOCS_UPSILON", str(found))
+if "ADTOOLKIT_DOCS_UPSILON" not in os.environ:
+    nb_execution_excludepatterns.append("tutorials/your-data.md")
 for other in (BUILD / "jupyter").glob("*"):
     if other.name != adtool_sources:
         shutil.rmtree(other)

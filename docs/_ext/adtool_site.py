@@ -17,9 +17,14 @@ from adtoolkit.registry import Registry
 ROOT = Path(__file__).parents[2]
 
 
-def fill(_app: Sphinx, _page: str, source: list[str]) -> None:
+#: What a tutorial says, where it has the comment ``<!-- remark -->``, if its data were not there to run it.
+NOT_RUN = ":::{note}\nThe data were not at hand where this page was made, so its commands are shown without their output.\n:::"
+
+
+def fill(app: Sphinx, name: str, source: list[str]) -> None:
     """Pages are completed before they are read, so that headings and links are like any others."""
-    source[0] = filled(source[0], bundled())
+    remark = NOT_RUN if f"{name}.md" in app.config.nb_execution_excludepatterns else ""
+    source[0] = filled(source[0], bundled()).replace("<!-- remark -->", remark)
 
 
 @cache
