@@ -183,9 +183,9 @@ def test_every_page_is_in_a_table_of_contents():
     listed = set()
     for path in PAGES:
         for toc in re.findall(r"^```\{toctree\}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL):
-            listed |= {(path.parent / line).resolve() for line in toc.split() if not line.startswith(":")}
+            listed |= {page.resolve() for line in re.findall(r"^[^:\n].*$", toc, re.MULTILINE) for page in path.parent.glob(f"{line}.md")}
 
-    assert [str(path) for path in PAGES if path.with_suffix("").resolve() not in listed and path != DOCS / "index.md"] == []
+    assert [str(path) for path in PAGES if path.resolve() not in listed and path != DOCS / "index.md"] == []
 
 
 def test_every_picture_says_what_it_shows():
