@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 from adtoolkit.bench.cells import expand
@@ -260,8 +261,12 @@ def test_commands_of_the_pages_are_understood(block, tmp_path, monkeypatch, caps
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A folder with runs in it, and a search of a file as RUN."""
+    """A folder with runs in it, a search of a file as RUN, and scores of another program."""
     folder = tmp_path_factory.mktemp("docs")
+    rng = np.random.default_rng(0)
+    truth = rng.random(20_000) < 0.1
+    columns = np.column_stack([rng.uniform(2.5, 4.5, len(truth)), rng.normal(2.0 * truth), truth])
+    np.savetxt(folder / "scores.csv", columns, delimiter=",", header="m,score,truth", comments="")
     toy = {"data": {"name": "toy-bump", "n_test": 8000}}
     table = {"data": {"name": "table", **write_table_example(folder, 2000, 100)}, "window": {"lo": 3.3, "hi": 3.7}}
     with pytest.MonkeyPatch.context() as patch:
