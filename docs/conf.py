@@ -14,8 +14,8 @@ BUILD = HERE / "_build"
 sys.path.insert(0, str(HERE / "_ext"))
 
 import jupyter_cache.executors.utils  # noqa: E402
+import nbclient  # noqa: E402
 from adtool_site import sources_digest  # noqa: E402
-from nbclient import NotebookClient  # noqa: E402
 
 import adtoolkit  # noqa: E402
 from adtoolkit.data.fetch import UPSILON, downloads_folder  # noqa: E402
@@ -60,7 +60,7 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 # The output of a command comes in pieces; nb_merge_streams would begin a new line after each.
-jupyter_cache.executors.utils.NotebookClient = partial(NotebookClient, coalesce_streams=True)
+jupyter_cache.executors.utils.executenb = partial(nbclient.execute, coalesce_streams=True)
 nb_execution_excludepatterns: list[str] = []
 os.environ.setdefault("ADTOOLKIT_CACHE", str(BUILD / "adtoolkit-cache"))
 os.environ |= {
