@@ -6,15 +6,12 @@ Tutorials are run when they are built. What they train lies in a stage cache bel
 import os
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
 BUILD = HERE / "_build"
 sys.path.insert(0, str(HERE / "_ext"))
 
-import jupyter_cache.executors.utils  # noqa: E402
-import nbclient  # noqa: E402
 from adtool_site import sources_digest  # noqa: E402
 
 import adtoolkit  # noqa: E402
@@ -59,8 +56,6 @@ nb_execution_cache_path = str(BUILD / "jupyter" / adtool_sources)
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
-# The output of a command comes in pieces; nb_merge_streams would begin a new line after each.
-jupyter_cache.executors.utils.executenb = partial(nbclient.execute, coalesce_streams=True)
 nb_execution_excludepatterns: list[str] = []
 os.environ.setdefault("ADTOOLKIT_CACHE", str(BUILD / "adtoolkit-cache"))
 os.environ |= {

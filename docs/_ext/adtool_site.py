@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import jupyter_cache.executors.utils as executors
+import nbclient
 from adtool_reference import filled
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -66,6 +68,8 @@ def block_math(translator: Any, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    # The output of a command comes in pieces; MyST-NB's own nb_merge_streams would begin a new line after each.
+    executors.executenb = partial(nbclient.execute, coalesce_streams=True)
     app.connect("source-read", fill)
     app.connect("autodoc-process-signature", readable)
     app.add_config_value("adtool_sources", "", "env", [str])
