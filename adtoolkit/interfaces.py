@@ -51,7 +51,7 @@ class Model(ABC):
 
     @abstractmethod
     def save(self, directory: Path) -> None:
-        """Write to an empty folder: safetensors, ``state_dict``s, HDF5 or JSON, never pickles."""
+        """Write to an empty folder: safetensors, a ``state_dict``, HDF5 or JSON, never pickles."""
 
     @classmethod
     @abstractmethod
@@ -96,7 +96,7 @@ class HasCoordinates(Protocol):
     """Models that work in coordinates y of their own; the density there, not that of x, may be what a method publishes as its score."""
 
     def log_det(self, x: Array, cond: Array) -> Array:
-        """[N, D], [N, 1+C] -> [N] log |dy/dx|: subtract it from `CanLogProb.log_prob` to get the density of y."""
+        """[N, D], [N, 1+C] -> [N] ``log |dy/dx|``: subtract it from `CanLogProb.log_prob` to get the density of y."""
 
 
 @runtime_checkable

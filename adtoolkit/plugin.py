@@ -22,8 +22,8 @@ from adtoolkit.capabilities import Cap, Caps
 
 __all__ = ["API_VERSION", "KINDS", "Cap", "Caps", "Component", "Kind", "Region", "hookimpl"]
 
-#: Version of the interface between the core and its plugins: the first number changes when plugins must change, the second when
-#: something is added. A plugin says which one it was written for: ``adtoolkit_api = "1.1"`` (docs/reference/stability.md).
+#: Version of the interface between the core and its plugins; the first number changes when plugins must change, the second when
+#: something is added. A plugin says which one it was written for, ``adtoolkit_api = "1.1"`` (docs/reference/stability.md).
 API_VERSION: Final = "1.1"
 
 hookimpl = pluggy.HookimplMarker("adtoolkit")

@@ -80,7 +80,7 @@ class Preprocess:
         return (self.low + (self.high - self.low) * u).astype(np.float32)
 
     def log_det(self, x: Array) -> Array:
-        """[N, D] physical -> [N] log |dz/dx|: add it to log p(z) to get log p(x)."""
+        """[N, D] physical -> [N] ``log |dz/dx|``: add it to log p(z) to get log p(x)."""
         if not self._bounded:
             return np.zeros(len(x), np.float32)
         u = self._unit(x.astype(np.float64))

@@ -43,35 +43,35 @@ class Table(BaseModel):
 class Top(Table):
     """Keys outside any table. The seed decides everything random but the choice of events, which is ``data.seed``'s."""
 
-    seed: int = Field(0, ge=0, lt=2**63)
-    preset: str | None = None
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of everything random.")
+    preset: str | None = Field(None, description="Preset of all components.")
 
 
 class Section(Table):
     """One component of the mix and its options."""
 
-    name: str
-    preset: str = "default"
+    name: str = Field(description="Which component.")
+    preset: str = Field("default", description="Preset of its options.")
     options: SerializeAsAny[ComponentConfig]
 
 
 class DataSection(Section):
     """The data. ``seed`` chooses events and folds; it is the run's own unless given."""
 
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Seed that chooses events and folds; none: that of the run.")
 
 
 class ScorerSection(Section):
     """The scorer. An event is scored by the one of ``folds`` fits that did not see it."""
 
-    folds: int = Field(5, ge=2, le=100)
+    folds: int = Field(5, ge=2, le=100, description="Fits, each on the events outside one fold.")
 
 
 class MetricsSection(Table):
     """Which metrics, and the options of each."""
 
-    names: tuple[str, ...]
-    preset: str = "default"
+    names: tuple[str, ...] = Field(description="Metrics to compute.")
+    preset: str = Field("default", description="Preset of their options.")
     values: Mapping[str, SerializeAsAny[ComponentConfig]]
 
     def options(self, name: str) -> dict[str, Any]:
@@ -82,9 +82,9 @@ class MetricsSection(Table):
 class WindowTable(Table):
     """The signal region, in the unit of m; or ``none``, for one-class work on data that have a usual one."""
 
-    lo: float | None = None
-    hi: float | None = None
-    none: bool = False
+    lo: float | None = Field(None, description="Lower end.")
+    hi: float | None = Field(None, description="Upper end.")
+    none: bool = Field(False, description="Search all masses.")
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
@@ -95,14 +95,14 @@ class WindowTable(Table):
 class TemplateTable(Table):
     """The template drawn from the background: ``oversample`` times as many events as the data have in the window."""
 
-    oversample: float = Field(4.0, gt=0, le=1000)
+    oversample: float = Field(4.0, gt=0, le=1000, description="Template events per event of the data in the window.")
 
 
 class RunTable(Table):
     """Where the run is computed and kept; changes no number but for the rounding of the device."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    out: str = "runs"
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
+    out: str = Field("runs", description="Folder that runs are written to.")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Layout:
         return torch.cat(parts)
 
     def views(self, rows: Tensor) -> list[Tensor]:
-        """[P, n] rows -> the tensors, each [P, *shape]."""
+        """[P, n] rows -> the tensors, each ``[P, *shape]``."""
         parts = torch.split(rows, self.sizes, dim=1)
         return [torch.unflatten(part, 1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
