@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from adtoolkit.config import ComponentConfig
 from adtoolkit.flowconfig import FlowConfig
@@ -97,9 +97,3 @@ class MutabilityConfig(ComponentConfig):
     depth: Annotated[int, Field(ge=0, le=16)] = 6
     neighbours: Annotated[int, Field(ge=1, le=50)] = 10
     cluster_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-
-    @model_validator(mode="after")
-    def _has_neighbours(self) -> MutabilityConfig:
-        if self.neighbours >= self.population:
-            raise ValueError(f"neighbours must be fewer than the {self.population} points of a population, not {self.neighbours}")
-        return self

@@ -163,8 +163,6 @@ def test_what_cannot_be_judged_is_refused():
         fitted(Broken(), events)
     with pytest.raises(RunError, match="cannot both sample and reconstruct"):
         fitted(object(), events)
-    with pytest.raises(ValueError, match="neighbours must be fewer than the 200 points"):
-        MutabilityConfig(population=200, neighbours=200)
 
 
 # the estimator
