@@ -15,6 +15,7 @@ class Cap(StrEnum):
     WINDOW = "window"
     REFERENCE = "reference"
     TRUTH = "truth"
+    CELLS = "cells"
     SAMPLE = "sample"
     LOG_PROB = "log-prob"
     FIELD = "field"
@@ -32,6 +33,7 @@ MEANINGS: Final[dict[Cap, str]] = {
     Cap.WINDOW: "events around a signal window in m, so that sidebands exist",
     Cap.REFERENCE: "a sample of events known to be background",
     Cap.TRUTH: "truth labels, signal or background, for training",
+    Cap.CELLS: "energies of calorimeter cells, left as they are",
     Cap.SAMPLE: "draws of x at given conditions",
     Cap.LOG_PROB: "a density p(x | m) it can evaluate",
     Cap.FIELD: "a velocity field v(t, x | m) that carries noise to data",
@@ -41,7 +43,7 @@ MEANINGS: Final[dict[Cap, str]] = {
 }
 
 #: Capabilities that data have; the others belong to models and scorers.
-DATA_CAPS: Final = frozenset({Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH})
+DATA_CAPS: Final = frozenset({Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH, Cap.CELLS})
 
 #: Capabilities that scorers have.
 SCORER_CAPS: Final = frozenset({Cap.LOG_RATIO, Cap.SIGNAL})

@@ -11,12 +11,13 @@ from adtoolkit.mix import CODES, Blocked, resolve
 from adtoolkit.plugin import Region
 from adtoolkit.registry import Registry
 
-#: What data may offer: a search with ever more known about its events, and one-class work without a window.
+#: What data may offer: a search with ever more known about its events, and one-class work without a window, of features or of cells.
 OFFERS: Final[tuple[Caps, ...]] = (
     frozenset({Cap.WINDOW}),
     frozenset({Cap.WINDOW, Cap.REFERENCE}),
     frozenset({Cap.WINDOW, Cap.REFERENCE, Cap.TRUTH}),
     frozenset({Cap.REFERENCE}),
+    frozenset({Cap.REFERENCE, Cap.CELLS}),
 )
 
 _RUNS: Final = {Region.ALL: "A", Region.SIDEBAND: "S", Region.REFERENCE: "R", None: "+"}

@@ -192,6 +192,8 @@ def _faults(mix: _Mix) -> Iterator[Fault]:
         *most, last = (_name(part) for part in parts if cap in part.needs)
         who = f"{', '.join(most)} and {last} need" if most else f"{last} needs"
         yield Fault("d", f"{who} {_explain([cap])},\nbut {_offer(mix)}")
+    if Cap.CELLS in mix.have and not nothing and Cap.CELLS not in estimator.needs:
+        yield Fault("d", f"{_name(estimator)} models preprocessed features,\nbut data '{mix.data.name}' offer {_explain([Cap.CELLS])}")
     if nothing:
         if needs_model(scorer):
             yield Fault(

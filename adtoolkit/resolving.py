@@ -33,7 +33,9 @@ from adtoolkit.types import Window
 
 DEFAULT_DATA: Final = "dijets"
 DEFAULT_ESTIMATOR: Final = "sigma"
-DEFAULT_METRICS: Final = ("auc", "sic", "max-sic", "rejection", "closure", "sculpting", "excess")
+DEFAULT_METRICS: Final = ("auc", "sic", "max-sic", "rejection", "closure", "sculpting")
+#: The usual ones of a window: what sidebands predict is an expectation, draws of a one-class model are none.
+METRICS_OF_WINDOWS: Final = ("excess",)
 #: Usual too where the scores are log ratios of signal and background.
 METRICS_OF_RATIOS: Final = ("likelihood-ratio",)
 
@@ -119,14 +121,15 @@ class _Layers:
         estimator = self.section("estimator", usual_estimator(self.registry, named and str(named)), Section)
         record = self.registry.get("estimator", estimator.name).component
         scorer = self.section("scorer", record.default_scorer, ScorerSection)
+        window = self.window(data.options)
         config = RunConfig(
             seed=self.top.seed,
             data=data,
-            window=self.window(data.options),
+            window=window,
             estimator=estimator,
             interpolator=self.section("interpolator", record.default_interpolator, Section),
             scorer=scorer,
-            metrics=self.metrics(self.registry.get("scorer", scorer.name).component.provides),
+            metrics=self.metrics(self.registry.get("scorer", scorer.name).component.provides, window),
             mass=self.table("mass", MassConfig),
             template=self.table("template", TemplateTable),
             run=self.table("run", RunTable),
@@ -170,8 +173,8 @@ class _Layers:
         repeated = preset_values(options, str(file["preset"]))
         return {key: value for key, value in file.items() if key not in repeated or value != repeated[key]}
 
-    def metrics(self, scores: Caps) -> MetricsSection:
-        """Names, and a table of options for each; flags write ``metrics.NAME.option``. What the scores are decides on the usual ones."""
+    def metrics(self, scores: Caps, window: Window | None) -> MetricsSection:
+        """Names, and a table of options for each; flags write ``metrics.NAME.option``. Scores and window decide on the usual ones."""
         file, flags = dict(self.file.get("metrics", {})), dict(self.flags.get("metrics", {}))
         tables: dict[str, dict[str, dict[str, Any]]] = {"file": {}, "flags": {}}
         for layer, table in (("file", file), ("flags", flags)):
@@ -182,7 +185,7 @@ class _Layers:
                 if not dot and not isinstance(value, Mapping):
                     raise ConfigError(f"metrics.{metric} must be a table of options.", f"Write metrics.{metric}.OPTION = value")
                 tables[layer].setdefault(metric, {}).update({option: value} if dot else value)
-        usual = (*DEFAULT_METRICS, *(METRICS_OF_RATIOS if Cap.LOG_RATIO in scores else ()))
+        usual = (*DEFAULT_METRICS, *(METRICS_OF_WINDOWS if window else ()), *(METRICS_OF_RATIOS if Cap.LOG_RATIO in scores else ()))
         listed = {"names": usual, **{key: table["names"] for table in (file, flags) for key in ("names",) if key in table}}
         names = tuple(dict.fromkeys(fill(MetricsSection, "metrics", {**listed, "values": {}}, "metrics key").names))
         values, presets = {}, set[str]()

@@ -152,7 +152,7 @@ class Dataset:
         unit: Unit of m, for axes.
         counts: What happened on the way here (``dropped: tau1 = 0`` -> 20); shown with every run.
         scale: How the runner brings features to the space of models: ``logit`` (see `adtoolkit.preprocess`), or ``none`` for
-            data whose models have a transform of their own, such as calorimeter cells, of which some may be constant.
+            data whose models have a transform of their own, of which some may be constant: calorimeter cells (`Cap.CELLS`).
 
     Raises:
         DataError: if names and columns do not match.

@@ -40,6 +40,28 @@ def test_a_model_of_the_reference_serves_any_scorer(scorer, auc, tmp_path):
     assert Path(result["run"]).parent.name == "toy-bump"
 
 
+@pytest.mark.parametrize(
+    ("data", "estimator", "scorer"),
+    [
+        ("calo-showers", "caloflow", ("cathode", "--set", "estimator.epochs=2", "--set", "estimator.energy_epochs=2")),
+        ("toy-bump", "masked-cfm", ("likelihood", "--set", "data.n_background=300", "--set", "data.n_test=200")),
+        ("bcal-showers", "cathode", ("likelihood",)),
+    ],
+)
+def test_parts_of_resonant_searches_and_of_one_class_work_mix(data, estimator, scorer, tmp_path):
+    """Draws of showers for a classifier, flow matching as a likelihood, CATHODE's flow with a further condition."""
+    window = ("--no-window",) if data == "toy-bump" else ()
+    done = adtool(
+        "run", "--data", data, *window, "--preset", "smoke", "--json", "--estimator", estimator, "--out", tmp_path, "--scorer", *scorer,
+        "--set", "metrics.names=auc", "--set", "template.oversample=0.5",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout.splitlines()[-1])
+
+    assert json.loads((Path(result["run"]) / "manifest.json").read_text())["mix"]["region"] == "reference"
+    assert 0 <= result["metrics"]["auc"] <= 1
+
+
 def test_a_run_without_window_is_repeated_from_its_file(tmp_path):
     first = adtool(*TOY, "--estimator", "cathode", "--scorer", "likelihood", "--out", tmp_path)
     run = json.loads(first.stdout.splitlines()[-1])["run"]

@@ -93,13 +93,14 @@ def presets(config: type[ComponentConfig]) -> dict[str, dict[str, str]]:
 
 
 def partners(registry: Registry, component: Component) -> dict[str, list[str]]:
-    """Components of the other kinds that it can work with, on data that have everything."""
+    """Components of the other kinds that it can work with, on data that have everything (cells only where the estimator wants them)."""
     if component.kind in {"data", "metric"}:
         return {}
     source = registry.names("data")[0]
     found: dict[str, dict[str, None]] = {kind: {} for kind in ("estimator", "interpolator", "scorer") if kind != component.kind}
     for mix in product(registry.names("estimator"), registry.names("interpolator"), registry.names("scorer")):
-        plan = resolve(registry, source, *mix, have=DATA_CAPS)
+        wanted = registry.get("estimator", mix[0]).component.needs
+        plan = resolve(registry, source, *mix, have=DATA_CAPS - ({Cap.CELLS} - wanted))
         if isinstance(plan, Plan) and getattr(plan, component.kind) == component:
             for kind, names in found.items():
                 if kind != "interpolator" or plan.estimates:

@@ -98,11 +98,15 @@ def check_blind_keeps_events(subject: Subject) -> None:
 
 @conformance("data")
 def check_offers_are_there(subject: Subject) -> None:
-    """What a source provides with its options is in its dataset, and nothing more: truth labels, a reference."""
+    """What a source provides with its options is in its dataset, and nothing more: truth labels, a reference, cells."""
     dataset = _load(subject).result
     offers = subject.config.offers(subject.component.provides)
     require(offers <= subject.component.provides, "Its options offer more than its record declares.")
-    there = {Cap.TRUTH: dataset.events.truth is not None, Cap.REFERENCE: dataset.reference is not None and len(dataset.reference) > 0}
+    there = {
+        Cap.TRUTH: dataset.events.truth is not None,
+        Cap.REFERENCE: dataset.reference is not None and len(dataset.reference) > 0,
+        Cap.CELLS: dataset.scale == "none",
+    }
     for cap, found in there.items():
         require(found or cap not in offers, f"It offers {cap}, but the dataset has none.")
         require(not found or cap in offers, f"The dataset has {cap}, but it is not offered.")

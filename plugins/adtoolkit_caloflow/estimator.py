@@ -60,7 +60,7 @@ class CaloFlowEstimator(BackgroundEstimator[CaloFlowConfig]):
             self.check(sample, None)
         c = self.config
         geometry = Geometry.of(train.x.shape[1], c.layers)
-        transform = ShowerTransform.fit(train.x, train.weights, geometry.layers, c.shares, c.noise / 1e3, c.threshold / 1e3)
+        transform = ShowerTransform.fit(train.x, train.m, train.weights, geometry.layers, c.shares, c.noise / 1e3, c.threshold / 1e3)
         layers = len(geometry.layers)
         energy = FlowShape(
             groups=(layers,),

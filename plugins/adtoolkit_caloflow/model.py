@@ -26,6 +26,9 @@ from adtoolkit_caloflow.transform import ShowerTransform, content_noise
 _AT_ONCE = {"cpu": 2**21, "cuda": 2**28, "mps": 2**26}
 
 
+_REDRAWS = 20
+
+
 @dataclass(frozen=True)
 class _Pass:
     """One pass of both flows over some showers.
@@ -110,20 +113,36 @@ class CaloFlow(Model):
         return {**found, "norm": region.max(1)}
 
     def sample(self, cond: Array, rng: np.random.Generator) -> Array:
-        """[N, 1] in GeV -> [N, D] showers in MeV; noise comes from the generator alone, the same on every device and for any chunk."""
+        """[N, 1] in GeV -> [N, D] showers in MeV; noise comes from the generator alone, the same on every device and for any chunk.
+
+        Layer energies are coordinates of a logarithm, so that a rare draw far outside (2 in 1,000 with the default sizes) would hold a
+        multiple of the incident energy. Such layer energies are drawn again, at most 20 times.
+        """
         n, first = len(cond), len(self.transform.layers)
         noise = rng.standard_normal((n, first + self.shape.shape.features), dtype=np.float32)
+        given = to_tensor(cond, self.device)
+        energies = self._energies(to_tensor(noise[:, :first], self.device), given)
+        for _ in range(_REDRAWS):
+            again = ~self.transform.possible(energies, given)
+            if not (left := int(again.sum())):
+                break
+            fresh = to_tensor(rng.standard_normal((left, first), dtype=np.float32), self.device)
+            energies[again] = self._energies(fresh, given[again])
         out = np.empty((n, self.geometry.features), np.float32)
         for lo in range(0, n, 4096):
             rows = slice(lo, lo + 4096)
-            out[rows] = to_numpy(self._draw(to_tensor(noise[rows], self.device), to_tensor(cond[rows], self.device)))
+            out[rows] = to_numpy(self._showers(to_tensor(noise[rows, first:], self.device), energies[rows], given[rows]))
         return out
 
     @torch.no_grad()
-    def _draw(self, noise: Tensor, cond: Tensor) -> Tensor:
-        first = len(self.transform.layers)
-        energies = self.transform.from_log_energies(self.energy.to_data(noise[:, :first], self.transform.incident(cond)))
-        logits = self.shape.to_data(noise[:, first:], self.transform.condition(cond, energies))
+    def _energies(self, noise: Tensor, cond: Tensor) -> Tensor:
+        """[N, L], [N, 1] -> [N, L] layer energies in MeV."""
+        return self.transform.from_log_energies(self.energy.to_data(noise, self.transform.incident(cond)))
+
+    @torch.no_grad()
+    def _showers(self, noise: Tensor, energies: Tensor, cond: Tensor) -> Tensor:
+        """[N, K], [N, L], [N, 1] -> [N, D] voxels in MeV."""
+        logits = self.shape.to_data(noise, self.transform.condition(cond, energies))
         return self.transform.showers(energies, logits)
 
     def _noisy(self, x: Array, cond: Array) -> Iterator[tuple[Tensor, Tensor]]:
@@ -173,7 +192,7 @@ class CaloFlow(Model):
             flow.load_state_dict({**flow.state_dict(), **own})
             flows[name] = flow.to(torch_device(device))
         t, g = about["transform"], about["geometry"]
-        transform = ShowerTransform(**{**t, "layers": tuple(t["layers"]), "order": tuple(t["order"])})
+        transform = ShowerTransform(**{**t, "layers": tuple(t["layers"]), "order": tuple(t["order"]), "most": tuple(t["most"])})
         geometry = Geometry(tuple(g["layers"]), tuple((x, y) for x, y in g["shapes"]))
         low, high = about["trained"]
         return cls(transform, geometry, flows["energy"], flows["shape"], (low, high), about["seed"])

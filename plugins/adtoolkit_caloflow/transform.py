@@ -49,6 +49,7 @@ class ShowerTransform:
         shares: ``rest`` or ``layer``.
         noise: Width of the noise in MeV.
         threshold: Drawn voxels below it are empty, in MeV.
+        most: [L + 1] largest shares of the incident energy that the training has in a layer, and in all: what draws may reach.
 
     References:
         Krause, Nachman, Pang, Shih, Zhu, "Anomaly detection with flow-based fast calorimeter simulators", arXiv:2312.11618, section III.
@@ -60,14 +61,19 @@ class ShowerTransform:
     shares: Shares = "rest"
     noise: float = 1e-3
     threshold: float = 1e-2
+    most: tuple[float, ...] = ()
 
     @classmethod
-    def fit(cls, x: Array, weight: Array, layers: Sequence[int], shares: Shares, noise: float, threshold: float) -> ShowerTransform:
-        """Learn the order of the voxels from [N, D] showers with [N] weights."""
+    def fit(
+        cls, x: Array, energy: Array, weight: Array, layers: Sequence[int], shares: Shares, noise: float, threshold: float
+    ) -> ShowerTransform:
+        """Learn the order of the voxels, and what a layer can hold, from [N, D] showers at [N] energies in GeV with [N] weights."""
         mean = np.average(x, axis=0, weights=weight if weight.any() else None)
         ends = np.cumsum([0, *layers])
         order = [ends[i] + np.argsort(mean[ends[i] : ends[i + 1]], kind="stable") for i in range(len(layers))]
-        return cls(tuple(layers), tuple(int(k) for k in np.concatenate(order)), shares, noise, threshold)
+        parts = np.add.reduceat(x.astype(np.float64), ends[:-1], axis=1) / (1e3 * np.maximum(energy.astype(np.float64), _LEAST)[:, None])
+        most = np.column_stack([parts, parts.sum(1)])[weight > 0].max(0, initial=0)
+        return cls(tuple(layers), tuple(int(k) for k in np.concatenate(order)), shares, noise, threshold, tuple(most.tolist()))
 
     @property
     def coordinates(self) -> tuple[int, ...]:
@@ -91,6 +97,12 @@ class ShowerTransform:
     def from_log_energies(self, v: Tensor) -> Tensor:
         """The inverse of `log_energies`."""
         return ((10 ** (v / 2 + 1)) - _TINY).clamp_min(0)
+
+    def possible(self, energies: Tensor, cond: Tensor) -> Tensor:
+        """[N, L] in MeV, [N, 1] in GeV -> [N]: whether layers and their sum stay within a twentieth above the most of the training."""
+        parts = torch.cat([energies, energies.sum(1, keepdim=True)], 1)
+        limit = 1.05e3 * cond.clamp_min(_LEAST) * torch.tensor(self.most, device=energies.device, dtype=energies.dtype)
+        return (parts <= limit).all(1)
 
     def incident(self, cond: Tensor) -> Tensor:
         """[N, 1] incident energy in GeV -> [N, 1] condition of the first flow."""

@@ -7,6 +7,7 @@ from adtoolkit.plugin import API_VERSION, Cap, Component, hookimpl
 adtoolkit_api = API_VERSION
 
 _ONE_CLASS = frozenset({Cap.REFERENCE, Cap.TRUTH})
+_CELLS = _ONE_CLASS | {Cap.CELLS}
 
 
 @hookimpl
@@ -20,7 +21,7 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_showers.config:CaloShowersConfig",
             summary="simulated photons in a sampling calorimeter, and pairs of photons from a long-lived particle",
             cite="arXiv:2312.11618",
-            provides=_ONE_CLASS,
+            provides=_CELLS,
         ),
         Component(
             kind="data",
@@ -29,7 +30,7 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_showers.config:CaloGanConfig",
             summary="showers from HDF5 files in the layout of CaloGAN and CaloFlow",
             cite="arXiv:1712.10321",
-            provides=_ONE_CLASS,
+            provides=_CELLS,
         ),
         Component(
             kind="data",
@@ -38,7 +39,7 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_showers.config:CaloChallengeConfig",
             summary="showers from HDF5 files in the layout of the Fast Calorimeter Simulation Challenge",
             cite="arXiv:2410.21611",
-            provides=_ONE_CLASS,
+            provides=_CELLS,
         ),
         Component(
             kind="data",

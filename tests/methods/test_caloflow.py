@@ -44,7 +44,7 @@ def showers(n, layers=(36, 36, 36), seed=0, deep=0.0):
 
 def transform(shares, layers=LAYERS, seed=0):
     sample = showers(200, layers, seed)
-    return ShowerTransform.fit(sample.x, sample.weights, layers, shares, 1e-3, 1e-2), sample
+    return ShowerTransform.fit(sample.x, sample.m, sample.weights, layers, shares, 1e-3, 1e-2), sample
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +108,21 @@ def test_coordinates_are_the_published_ones():
     assert t.condition(torch.tensor([[100.0]]), energies)[0].tolist() == pytest.approx([1.0, -1.0, 0.0], abs=1e-4)
 
 
+def test_draws_hold_no_more_energy_than_the_training_has(fitted):
+    """Layer energies are coordinates of a logarithm: a rare draw far outside would hold a multiple of the incident energy."""
+    sample = showers(2000)
+    most = (sample.x.sum(1) / (1e3 * sample.m)).max()
+    drawn = fitted.sample(np.full((20_000, 1), 50, np.float32), np.random.default_rng(0))
+
+    assert drawn.sum(1).max() <= 1.06 * most * 50e3
+    assert fitted.transform.most[-1] == pytest.approx(most, rel=1e-5)
+
+
 def test_shares_of_the_rest_hardly_differ_from_the_published_for_dim_voxels():
     """Where the brightest voxel dominates its layer, all others have the logits that shares of the layer have, within 1 % of a nat."""
     x = np.array([[1.0, 0.5, 1e5, 2.0, 0.0]], np.float32)
     weight = np.ones(1, np.float32)
-    rest, layer = (ShowerTransform.fit(x, weight, (5,), shares, 1e-3, 1e-2) for shares in ("rest", "layer"))
+    rest, layer = (ShowerTransform.fit(x, 100 * weight, weight, (5,), shares, 1e-3, 1e-2) for shares in ("rest", "layer"))
     voxels = torch.tensor(x, dtype=torch.float64)
 
     assert rest.kept.tolist() == [4, 1, 0, 3]
