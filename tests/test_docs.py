@@ -226,13 +226,13 @@ def parsed(arguments: list[str]) -> None:
 
 
 def adtool(arguments: list[str]) -> None:
-    """Plan what would be run, unless it is an example with a NAME to fill in; parse the rest, beside files of the names it has."""
+    """Plan what would be run, unless something in it is to be filled in; parse the rest, beside files of the names it has."""
     numbers = [re.sub(r"^\$\w+$", "0", argument) for argument in arguments]
     for name in (argument for argument in numbers if re.fullmatch(r"[\w./-]+\.(h5|csv|toml)", argument)):
         assert not name.startswith("examples/") or (ROOT / name).exists(), name
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
-    if numbers[0] in {"run", "plan"} and "NAME" not in numbers:
+    if numbers[0] in {"run", "plan"} and not any(re.search(r"\bNAME\b|\bN0,N1\b", argument) for argument in numbers):
         cli.main(["plan", *numbers[1:]], standalone_mode=False)
     else:
         parsed(numbers)
