@@ -2,6 +2,8 @@
 
 import json
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from adtoolkit.bench.display import Display
 from adtoolkit.bench.graph import Task
 from adtoolkit.bench.work import Outcome
 from adtoolkit.cli import cli
+from adtoolkit.config import ComponentConfig
+from adtoolkit.data import toy_bump
 
 HEAD = """
 seeds = [0]
@@ -107,6 +111,51 @@ def test_files_of_a_source_are_those_that_its_options_name(tmp_path):
 
     assert sources.files_of(options) == [f"{tmp_path}/a.h5", f"{tmp_path}/b.h5"]
     assert sources.files_of({"path": str(tmp_path), "features": str(tmp_path)}) == [f"{tmp_path}/a.h5", f"{tmp_path}/b.h5"]
+
+
+def test_a_file_that_the_estimator_reads_may_not_change_while_a_bench_grows(bench, tmp_path):
+    rng = np.random.default_rng(0)
+
+    def write():
+        m = rng.uniform(3.0, 4.0, 4000)
+        np.savez(tmp_path / "bg.npz", m=m, **dict(zip("abc", toy_bump.sample_background(m, rng, n_features=3).T, strict=True)))
+
+    columns = f'[estimator.samples]\npath = "{tmp_path}/bg.npz"\nmass = "m"\ncolumns = ["a", "b", "c"]\n'
+    text = HEAD + columns + '[matrix]\nestimator = ["samples"]\nscorer = ["cathode"]\nwindow = [[3.3, 3.7]]\n'
+    larger = text.replace("]]", "], [3.2, 3.6]]").replace('["cathode"]', '["cathode", "random"]')
+    write()
+    first = bench(text)
+    write()
+    asked = [bench(text, *how) for how in (["--plan"], [], ["--collect"])]
+    grown = bench(larger, "--json")
+    again = [bench(larger, "--overwrite", "always"), bench(larger, "--plan")]
+
+    told = f"{tmp_path}/bg.npz has changed since these results were made: it was of "
+    assert first.exit_code == 0
+    assert [told in " ".join(done.output.split()) for done in asked] == [True] * 3
+    summary = json.loads(grown.stdout.splitlines()[-1])
+    assert summary["cells"] == {"done": 3, "failed": 1, "waiting": 0, "blocked": 0}, "what reads no file goes on"
+    (failure,) = summary["failures"]
+    assert failure["cell"] == "samples+direct+cathode 3.2-3.6"
+    assert f"{tmp_path}/bg.npz has changed since this bench began: it was of " in failure["message"]
+    assert again[0].exit_code == 0
+    assert "has changed" not in again[1].output
+
+
+def test_files_of_every_part_but_the_data_are_those_that_its_options_name(tmp_path):
+    class Options(ComponentConfig):
+        file: Path
+
+    def of(name):
+        (tmp_path / name).write_text("")
+        return SimpleNamespace(options=Options(file=tmp_path / name))
+
+    parts = {kind: of(kind) for kind in ("data", "estimator", "interpolator", "scorer")}
+    metrics = SimpleNamespace(values={"sic": of("sic").options, "auc": of("scorer").options})
+    config = SimpleNamespace(**parts, metrics=metrics)
+
+    assert sources.files_of_data(config) == [f"{tmp_path}/data"]
+    assert sources.files_of_parts(config) == [f"{tmp_path}/{name}" for name in ("estimator", "interpolator", "scorer", "sic")]
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ class _Expander:
         for axis, value in row.given.items():
             table, _, key = axis.partition(".")
             if axis == "window":
-                flags["window"] = {"lo": value[0], "hi": value[1]}
+                flags["window"] = {"none": True} if value is None else {"lo": value[0], "hi": value[1]}
             elif table in KINDS:
                 flags[table][key.rpartition(".")[2]] = value
             else:
@@ -293,8 +293,8 @@ class _Expander:
         words = ["+".join(parts)]
         if len(self.matrix.axes.get("data", ())) > 1 or any("data" in only for only in self.matrix.only):
             words.insert(0, config.data.name)
-        if "window" in row.given and config.window:
-            words.append(config.window.label)
+        if "window" in row.given:
+            words.append(config.window.label if config.window else "no-window")
         words += [f"{axis.partition('.')[2]}={_shown(value)}" for axis, value in row.given.items() if axis != "window"]
         return Cell(axes, config.seed, " ".join(words), config, outcome, digest_of(config, self.registry))
 

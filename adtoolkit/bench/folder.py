@@ -4,7 +4,8 @@
 
     runs/        run folders, as `adtool run` makes them
     fits/        a record per shared training
-    data/        a fingerprint per data set and of its files, so that no cell meets other events than those before it
+    data/        a fingerprint per data set and of its files, and of the files that the other parts read (files.json),
+                 so that no cell meets others than those before it
     bench.json   the matrix and the state of every cell; always whole, kept current while the bench runs
 """
 
@@ -168,8 +169,30 @@ class BenchFolder:
             f"Restore the files, {ELSE}",
         )
 
+    def files_record(self) -> dict[str, Any]:
+        """The fingerprints of the files that options of other parts than the data name; empty if there are none."""
+        return self.data_record("files")
+
+    def check_files(self, files: Sequence[str]) -> None:
+        """Keep the fingerprints of files that parts other than the data read, or compare them with those kept.
+
+        Raises:
+            DataError: if one is not what it was.
+        """
+        with self.lock(), disk_errors(self.path):
+            before = self.files_record()
+            changed = sources.changed({file: before[file] for file in files if file in before})
+            now = before | sources.seen(files, before)
+            if not changed and now != before:
+                path = self.path / "data" / "files.json"
+                path.parent.mkdir(exist_ok=True)
+                write_atomic(path, json.dumps(now))
+        if changed:
+            told = " ".join(f"{file} has changed since this bench began: {how}." for file, how in changed.items())
+            raise DataError(told, f"Restore it, {ELSE}")
+
     def forget_data(self) -> None:
-        """Everything is computed again: other events than before are welcome."""
+        """Everything is computed again: other events and files than before are welcome."""
         with self.lock():
             for path in (self.path / "data").glob("*.json"):
                 path.unlink(missing_ok=True)

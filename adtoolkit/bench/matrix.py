@@ -27,7 +27,7 @@ class Matrix:
         preset: Preset of all components, or None.
         base: A run configuration below everything else.
         fixed: Table -> options that all cells have; an option that is a table belongs to the component of that name.
-        axes: Axis -> its values. An axis is a kind of component, ``window`` or ``table.key``.
+        axes: Axis -> its values. An axis is a kind of component, ``window`` (of which None is all masses) or ``table.key``.
         only: Extra cells: axis -> one value.
         expect: ``blocked`` and ``missing`` -> how many cells there may be of each.
     """
@@ -150,9 +150,14 @@ def _single(axis: str, value: Any) -> Any:
     if axis in KINDS and not isinstance(value, str):
         raise ConfigError(f"{axis} = {value!r} must be the name of one {axis}.", "In [[only]], write another table for each")
     if axis == "window":
+        if value == "none":
+            return None
         numbers = isinstance(value, list) and len(value) == 2 and all(type(end) in {int, float} for end in value)
         if not numbers:
-            raise ConfigError(f"window = {value!r} must be two numbers, its ends.", "Write window = [[3.1, 3.5], [3.3, 3.7]] in [matrix]")
+            raise ConfigError(
+                f'window = {value!r} must be two numbers, its ends, or "none".',
+                'Write window = [[3.1, 3.5], [3.3, 3.7], "none"] in [matrix]',
+            )
         return tuple(float(end) for end in value)
     if isinstance(value, Mapping):
         raise ConfigError(f"A value of '{axis}' is a table; it must be a number, a text or a list of them.")

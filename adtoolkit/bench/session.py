@@ -209,6 +209,9 @@ def _changed(session: Session) -> list[str]:
     found: dict[str, str] = {}
     for key in dict.fromkeys(map(graph.data_key, done)):
         found |= sources.changed(session.folder.data_record(key).get("files", {}))
+    if known := session.folder.files_record():
+        read = {file for cell in done for file in sources.files_of_parts(cell.config)}
+        found |= sources.changed({file: seen for file, seen in known.items() if file in read})
     return [f"{file} has changed since these results were made: {how}. Restore it, {ELSE}" for file, how in found.items()]
 
 

@@ -1,4 +1,4 @@
-"""The files that a data set is read from: as they were when results were made of them, and whether they still are that."""
+"""The files that options name: as they were when results were made of them, and whether they still are that."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adtoolkit.runconfig import RunConfig
 
 Seen = Mapping[str, Any]
 
 
 def files_of(options: Mapping[str, Any]) -> list[str]:
-    """The files that options of a data source name, as they are written; of a folder given as ``path`` those that lie in it."""
+    """The files that options of a component name, as they are written; of a folder given as ``path`` those that lie in it."""
     found: list[str] = []
     for name, value in options.items():
         for text in value if isinstance(value, list | tuple) else (value,):
@@ -27,6 +30,17 @@ def files_of(options: Mapping[str, Any]) -> list[str]:
                 except (OSError, RuntimeError):  # a text that can be no path
                     continue
     return list(dict.fromkeys(found))
+
+
+def files_of_data(config: RunConfig) -> list[str]:
+    """The files that options of the data name."""
+    return files_of(config.data.options.model_dump(mode="json"))
+
+
+def files_of_parts(config: RunConfig) -> list[str]:
+    """The files that options of any other part name, each once."""
+    parts = (config.estimator.options, config.interpolator.options, config.scorer.options, *config.metrics.values.values())
+    return list(dict.fromkeys(file for options in parts for file in files_of(options.model_dump(mode="json"))))
 
 
 def seen(files: Iterable[str], before: Mapping[str, Seen]) -> dict[str, Seen]:

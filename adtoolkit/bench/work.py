@@ -23,6 +23,7 @@ from adtoolkit.store import Overwrite
 
 if TYPE_CHECKING:
     from adtoolkit.bench.graph import Task, Work
+    from adtoolkit.preparation import Prepared
     from adtoolkit.runner import Run
 
 #: Threads of one process take turns: a training uses all cores it is given.
@@ -168,7 +169,7 @@ def _run(work: Work, task: Task, site: Site, folder: Any, tell: Callable[[Event]
         AdtoolError: if that is not what was meant: another version of a plugin is installed here.
     """
     from adtoolkit.bench.cells import digest_of
-    from adtoolkit.bench.sources import files_of
+    from adtoolkit.bench.sources import files_of_data, files_of_parts
     from adtoolkit.devices import resolve_device
     from adtoolkit.errors import PluginError
     from adtoolkit.registry import default_registry
@@ -188,7 +189,11 @@ def _run(work: Work, task: Task, site: Site, folder: Any, tell: Callable[[Event]
         tell(event)
         registry.tell(event)
 
-    what = f"{config.data.name} (seed {config.data_seed})"
+    def unchanged(prepared: Prepared) -> None:
+        what = f"{config.data.name} (seed {config.data_seed})"
+        folder.check_data(work.data, prepared.dataset.digest, what, files_of_data(config))
+        folder.check_files(files_of_parts(config))
+
     return Run(
         config,
         plan_of(config, registry),
@@ -199,7 +204,7 @@ def _run(work: Work, task: Task, site: Site, folder: Any, tell: Callable[[Event]
         _strategies(task, site.overwrite),
         {"digest": work.digest},
         site.pictures,
-        lambda prepared: folder.check_data(work.data, prepared.dataset.digest, what, files_of(config.data.options.model_dump())),
+        unchanged,
     )
 
 

@@ -12,6 +12,7 @@ from adtoolkit.bench.matrix import read_matrix
 from adtoolkit.cli import cli
 from adtoolkit.errors import AdtoolError, ConfigError
 from adtoolkit.mix import Blocked, Plan
+from adtoolkit.plugin import Region
 from adtoolkit.registry import default_registry
 
 HEAD = 'seeds = [3, 4]\npreset = "smoke"\n[data]\nname = "toy-bump"\n'
@@ -115,6 +116,36 @@ def test_illegal_cells_are_blocked_with_their_reason(cells):
     assert [(c.config.scorer.name, "log-prob" in c.outcome.reason) for c in blocked] == [("likelihood", True)] * 2
 
 
+@pytest.mark.parametrize("below", ["", "[window]\nnone = true\n", "[window]\nlo = 3.0\nhi = 3.4\n"])
+@pytest.mark.parametrize("head", [HEAD, 'base = "base.toml"\n'], ids=["alone", "on a base without a window"])
+def test_no_window_may_be_one_of_the_windows(cells, tmp_path, below, head):
+    (tmp_path / "base.toml").write_text('seed = 3\npreset = "smoke"\n[data]\nname = "toy-bump"\n[window]\nnone = true\n')
+    text = below + '[matrix]\nestimator = ["cathode"]\nscorer = ["cathode", "cwola"]\n"window" = ["none", [3.3, 3.7]]\n'
+    made = [c for c in cells(text + '[[only]]\nscorer = "random"\nwindow = "none"', head=head).cells if c.seed == 3]
+    region = {c.name: getattr(c.outcome, "region", None) for c in made}
+
+    assert {c.name: c.axes["window"] for c in made} == {
+        "cathode+direct+cathode no-window": None,
+        "cathode+direct+cathode 3.3-3.7": [3.3, 3.7],
+        "cwola no-window": None,
+        "cwola 3.3-3.7": [3.3, 3.7],
+        "random no-window": None,
+    }
+    assert all((c.config.window is None) == ("no-window" in c.name) for c in made)
+    assert [c.name for c in made if isinstance(c.outcome, Blocked)] == ["cwola no-window"]
+    assert (region["cathode+direct+cathode no-window"], region["cathode+direct+cathode 3.3-3.7"]) == (Region.REFERENCE, Region.SIDEBAND)
+    assert len({c.digest for c in made}) == len({c.run for c in made}) == 5
+    assert len({task.id for task in graph.build(c for c in made if isinstance(c.outcome, Plan)) if task.kind == "fit"}) == 2
+
+
+@pytest.mark.parametrize("base", ["none = true\n", "lo = 3.0\nhi = 3.4\n"])
+def test_without_a_window_axis_the_window_is_that_of_the_base(cells, tmp_path, base):
+    (tmp_path / "base.toml").write_text(f'[data]\nname = "toy-bump"\n[window]\n{base}')
+    (cell,) = cells('[matrix]\nscorer = ["random"]', head='base = "base.toml"\n').cells
+
+    assert (cell.config.window and cell.config.window.label) == (None if "none" in base else "3-3.4")
+
+
 def test_extra_cells_are_multiplied_by_everything_but_the_method(cells):
     text = '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\nwindow = [[3.2, 3.6], [3.3, 3.7]]\n"data.n_signal" = [0, 60]\n'
     made = cells(text + '[[only]]\nscorer = "supervised"\n"data.n_signal" = 120\n[[only]]\nscorer = "random"').cells
@@ -203,7 +234,7 @@ REFUSED = {
     "misspelt option of another table": ('[matrix]\n"mass.nam" = ["kde"]', "Did you mean 'name'"),
     "option of a part that an extra cell lacks": ('[[only]]\nscorer = "random"\n"scorer.members" = 3', "members"),
     "value of a wrong type": ('[matrix]\n"estimator.steps" = ["many"]', "steps"),
-    "window that is no pair": ("[matrix]\nwindow = [3.3, 3.7]", "two numbers"),
+    "window that is no pair": ("[matrix]\nwindow = [3.3, 3.7]", 'two numbers, its ends, or "none"'),
     "window that is no interval": ("[matrix]\nwindow = [[3.7, 3.3]]", "3.7"),
     "value twice": ('[matrix]\nscorer = ["cathode", "cathode"]', "twice"),
     "name twice": ('[estimator]\nname = "sigma"\n[matrix]\nestimator = ["sigma"]', "gives its name too"),
