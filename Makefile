@@ -5,7 +5,7 @@ lint:
 types:
 	mypy
 test:
-	pytest
+	pytest -n 2
 slow:
 	pytest -m slow
 docs:
