@@ -47,7 +47,7 @@ def _block(registry: Registry, have: Caps) -> Iterator[str]:
 
 
 def _cell(registry: Registry, source: str, estimator: str, interpolator: str, scorer: str, have: Caps) -> str:
-    outcome = resolve(registry, source, estimator, interpolator, scorer, have)
+    outcome = resolve(registry, source, estimator, interpolator, scorer, have, advise=False)
     if isinstance(outcome, Blocked):
         return "".join(dict.fromkeys(fault.code for fault in outcome.faults))
     return _RUNS[outcome.region]

@@ -126,7 +126,14 @@ class _Mix:
 
 
 def resolve(
-    registry: Registry, data: str, estimator: str, interpolator: str | None, scorer: str | None, have: Caps | None = None
+    registry: Registry,
+    data: str,
+    estimator: str,
+    interpolator: str | None,
+    scorer: str | None,
+    have: Caps | None = None,
+    *,
+    advise: bool = True,
 ) -> Plan | Blocked:
     """Whether these parts can work together.
 
@@ -137,6 +144,7 @@ def resolve(
         interpolator: Name of the interpolator; None: the estimator's own.
         scorer: Name of the scorer; None: the estimator's own.
         have: What the data offer with their options and window; None: all that their record declares.
+        advise: Whether to look for what would mend a mix that cannot run, which means resolving many others.
 
     Raises:
         UnknownNameError: if there is no such part.
@@ -150,7 +158,7 @@ def resolve(
         have=source.provides if have is None else have,
     )
     if faults := tuple(_faults(mix)):
-        return Blocked(faults, tuple(_fixes(registry, mix, faults)))
+        return Blocked(faults, tuple(_fixes(registry, mix, faults)) if advise else ())
     return Plan(mix.data, mix.estimator, mix.interpolator, mix.scorer, mix.have, _region(mix), _background(mix))
 
 

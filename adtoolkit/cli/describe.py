@@ -100,7 +100,7 @@ def partners(registry: Registry, component: Component) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {kind: {} for kind in ("estimator", "interpolator", "scorer") if kind != component.kind}
     for mix in product(registry.names("estimator"), registry.names("interpolator"), registry.names("scorer")):
         wanted = registry.get("estimator", mix[0]).component.needs
-        plan = resolve(registry, source, *mix, have=DATA_CAPS - ({Cap.CELLS} - wanted))
+        plan = resolve(registry, source, *mix, have=DATA_CAPS - ({Cap.CELLS} - wanted), advise=False)
         if isinstance(plan, Plan) and getattr(plan, component.kind) == component:
             for kind, names in found.items():
                 if kind != "interpolator" or plan.estimates:
