@@ -28,4 +28,7 @@ def describe_device(device: str) -> str:
     """For the report: ``cpu (2 threads)`` or the name of the GPU."""
     import torch
 
-    return torch.cuda.get_device_name() if device == "cuda" else f"{device} ({torch.get_num_threads()} threads)"
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    n = torch.get_num_threads()
+    return f"{device} ({n} thread{'s' if n > 1 else ''})"

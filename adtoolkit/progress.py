@@ -33,6 +33,7 @@ class ProgressDisplay:
             TextColumn("{task.description:<34}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[detail]:<26}"),
+            TextColumn("taken"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

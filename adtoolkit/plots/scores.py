@@ -43,6 +43,7 @@ def draw_scores(scored: Scored) -> Figure | None:
             ax.stairs(count / total / width, edges, color=colour, linewidth=1.4, label=name, fill=False)
     ax.set_yscale("log")
     name = "log p(signal) / p(background)" if scored.log_ratio else "score"
-    tidy(ax, name, "density", "held-out scores in the window; the end bins hold what lies beyond")
+    where = " in the window" if scored.window is not None else ""
+    tidy(ax, name, "density", f"held-out scores{where}; the end bins hold what lies beyond")
     legend(ax)
     return fig
