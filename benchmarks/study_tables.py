@@ -12,8 +12,8 @@ def cfm_training(data: dict[str, Any] | None) -> Iterator[str]:
         return
     yield "## Training of the flow-matching networks\n"
     yield f"LHC Olympics events with {data['signal']} injected signal events, five features, one training per row (seed {data['seed']});"
-    yield "`masked-cfm` directly, `sigma` through `context`. Negative log-likelihood and closure of the background in the window, which"
-    yield "the training of `masked-cfm` has not seen. The defaults were chosen by these numbers, so they flatter the default.\n"
+    yield "`masked-cfm` directly, `sigma` (where measured) through `context`. Negative log-likelihood and closure of the background in the"
+    yield "window, which the training of `masked-cfm` has not seen. The defaults were chosen by such numbers, which flatter them.\n"
     yield "| | | weights | CPU time | negative log-likelihood | closure |"
     yield "|---|---|---|---|---|---|"
     for method, rows in data["rows"].items():

@@ -15,6 +15,9 @@ from flux_tables import flux
 from matrix_tables import matrix
 from study_tables import cfm_training, no_signal
 
+from adtoolkit.cfm_config import CfmConfig
+from adtoolkit.nn.velocity import build
+from adtoolkit_masked_cfm.config import MaskedCfmConfig
 from adtoolkit_sigma.config import SigmaConfig
 
 HERE = Path(__file__).parent
@@ -65,6 +68,12 @@ def differing(config: dict[str, Any]) -> str:
     deciding = ("hidden", "blocks", "norm", "activation", "normal_base", "mass_frequencies", "steps", "batch", "lr", "ema", "solver_steps")
     then = {key: config.get(key, False) for key in deciding}
     return ", ".join(f"`{key} = {str(value).lower()}`" for key, value in then.items() if value != now[key])
+
+
+def outdated(weights: int, config: CfmConfig) -> str:
+    """A sentence where the default network is not the recorded one any more."""
+    now = sum(p.numel() for p in build(config.network(5)).parameters())
+    return "" if weights == now else f" The default network had {weights:,} weights then; it now has {now:,}."
 
 
 def search(name: str, title: str) -> Iterator[str]:
@@ -138,7 +147,7 @@ def speed() -> Iterator[str]:
     if data is None:
         return
     yield "## Speed of SIGMA\n"
-    yield f"All in one process, side by side, on {data['device']}. `default` was 128 wide then, with 7,000 steps.\n"
+    yield f"All in one process, side by side, on {data['device']}.{outdated(data['training']['default']['parameters'], SigmaConfig())}\n"
     yield "| | events per second | |"
     yield "|---|---|---|"
     for name, row in data["training"].items():
@@ -162,7 +171,7 @@ def window_scan() -> Iterator[str]:
     yield "one after another or as one stack of parameters. Steps were timed and totals are scaled to the default number of steps,"
     yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
     yield "network leaves idle, such as a GPU; none was measured. On a CPU, trainings are stacked by default only where the steps are"
-    yield "small: there it pays. The default network was 128 wide then, with 7,000 steps.\n"
+    yield f"small: there it pays.{outdated(data['default network']['parameters'], MaskedCfmConfig())}\n"
     yield "| CPU minutes | training | templates | scan |"
     yield "|---|---|---|---|"
     for name, row in data["scan"].items():
