@@ -23,8 +23,8 @@ LEAST = 100
 #: With more features than this (calorimeter cells), only the largest pull of all is reported.
 LISTED = 32
 
-#: The two-sample test of so many features: events per class and trees at most, one classifier per fold. Seconds instead of minutes.
-MANY = {"events": 3000, "iterations": 60, "members": 1}
+#: The two-sample test of so many features: events per class at most, and one small classifier per fold. Seconds instead of minutes.
+MANY_EVENTS, MANY_TREES = 3000, 60
 
 
 def true_background(scored: Scored) -> Sample:
@@ -63,7 +63,8 @@ def two_sample(
     members: int,
     rng: np.random.Generator,
     b_weight: NDArray[np.floating] | None = None,
-    iterations: int = 200,
+    *,
+    trees: int = 200,
 ) -> Ranking:
     """Held-out scores of [N, D] a against [M, D] b: boosted trees, each event scored by the fold that did not train on it.
 
@@ -76,7 +77,7 @@ def two_sample(
     fold = np.concatenate([rng.permutation(len(part)) % folds for part in (a, b)])
     scores = np.full((len(x), folds), np.nan)
     # Less is kept for validation than in a search: this classifier need not be unbiased, only sharp.
-    options = ClassifierConfig(members=members, iterations=iterations, validation=0.3)
+    options = ClassifierConfig(members=members, iterations=trees, validation=0.3)
     for k in range(folds):
         model = fit_hgb(x[fold != k], y[fold != k], weight[fold != k], options, rng)
         scores[fold == k, k] = model.predict(x[fold == k])
@@ -105,11 +106,11 @@ class Closure(Metric[ClosureConfig]):
             return {}
         numbers: dict[str, float] = {}
         many = len(scored.features) > LISTED
-        n = min(len(background), len(template), self.config.limit, *([MANY["events"]] if many else []))
+        n = min(len(background), len(template), self.config.limit, *([MANY_EVENTS] if many else []))
         rng = ctx.rng("closure")
         a, b = (sample[rng.permutation(len(sample))[:n]] for sample in (template, background))
-        effort = (MANY["members"], MANY["iterations"]) if many else (self.config.members, 200)
-        ranking = two_sample(a.x, b.x, self.config.folds, effort[0], rng, b.weight, effort[1])
+        members, trees = (1, MANY_TREES) if many else (self.config.members, 200)
+        ranking = two_sample(a.x, b.x, self.config.folds, members, rng, b.weight, trees=trees)
         numbers["closure-auc"] = auc(ranking)
         lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas), numbers["closure-auc"])
         numbers |= {"closure-auc-lo": float(lo), "closure-auc-hi": float(hi)}
