@@ -226,6 +226,24 @@ def test_closure_sees_a_shifted_template_and_ignores_signal():
     assert numbers["closure-pull-first"] > 8 > numbers["closure-pull-second-one"]
 
 
+def test_closure_of_many_features_names_the_largest_pull_alone(heard, notes):
+    """Forty features, of which one is shifted by a standard deviation in the template."""
+    scored = make(n_data=15_000)
+    noise = np.random.default_rng(0)
+    wide = {
+        name: replace(part, x=noise.standard_normal((len(part), 40), dtype=np.float32))
+        for name in ("events", "test", "template")
+        if (part := getattr(scored, name)) is not None
+    }
+    wide["template"] = replace(wide["template"], x=wide["template"].x + np.eye(40, dtype=np.float32)[7])
+
+    numbers = Closure(ClosureConfig()).compute(replace(scored, features=tuple(f"cell{i}" for i in range(40)), **wide), heard)
+
+    assert sorted(numbers) == ["closure-auc", "closure-auc-hi", "closure-auc-lo", "closure-pull-largest"]
+    assert numbers["closure-auc"] == pytest.approx(norm.cdf(2**-0.5), abs=0.03)
+    assert "of 40 features 'cell7' has the largest pull" in str(notes)
+
+
 def test_closure_with_too_few_events_is_left_out_and_said(heard, notes):
     assert Closure(ClosureConfig()).compute(make(n_data=100), heard) == {}
     assert "closure: not computed" in notes[0]
