@@ -1,4 +1,4 @@
-"""The progress display: the first listener of the hook ``adtoolkit_on_event``."""
+"""Progress, drawn or in lines: the first listener of the hook ``adtoolkit_on_event``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,27 @@ STAGES = {
 }
 
 
+def described(event: Event, shown: str = "{}") -> str:
+    """Stage and label of an event, the label ``shown`` in some way."""
+    return f"{STAGES.get(event.stage, event.stage)} {shown.format(event.label) if event.label else ''}".rstrip()
+
+
+class ProgressLines:
+    """A line for each stage that is done: for files and pipes, where nothing can be drawn over."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @hookimpl
+    def adtoolkit_on_event(self, event: Event) -> None:
+        """Say what is finished, and what it took."""
+        if event.kind in ("finished", "reused"):
+            how = "from the cache" if event.kind == "reused" else f"{event.values['seconds']:.1f} s"
+            self.console.print(f"{described(event):<34} {how}", highlight=False, markup=False, soft_wrap=True)
+
+
 class ProgressDisplay:
-    """A line per stage: name, bar, epoch, loss, time taken and time left. Silent where nobody looks."""
+    """A line per stage: name, bar, epoch, loss, time taken and time left."""
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -70,6 +89,5 @@ class ProgressDisplay:
     def _task(self, event: Event) -> TaskID:
         name = (event.stage, event.label)
         if name not in self.tasks:
-            text = f"{STAGES.get(event.stage, event.stage)} [bold]{event.label}[/]"
-            self.tasks[name] = self.progress.add_task(text, total=None, detail="")
+            self.tasks[name] = self.progress.add_task(described(event, "[bold]{}[/]"), total=None, detail="")
         return self.tasks[name]

@@ -173,6 +173,11 @@ def test_the_final_table_names_metrics_with_intervals_events_times_and_folder(ba
 
     for word in ("auc", "68 % interval", " to ", "signal in window", "template", "scor", "cpu", str(tmp_path)):
         assert word in done.output
+    lines = [" ".join(line.split()) for line in done.output.splitlines()]
+    assert lines[0].endswith("on toy-bump, preset smoke")
+    assert lines[1].startswith("read data toy-bump")
+    assert any(line.endswith("from the cache") for line in lines)
+    assert "from the cache;" in done.output
 
 
 REFUSED = {

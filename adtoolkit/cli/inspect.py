@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -109,7 +112,7 @@ def show(kind: str, name: str | None, as_json: bool) -> None:
 def plugins(ctx: click.Context, as_json: bool) -> None:
     """List the plugins, and what went wrong with any of them (with --debug: where)."""
     registry = default_registry()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for origin in registry.plugins:
         names = [f"{found.component.kind} {found.component.name}" for found in registry.components() if found.origin is origin]
         rows.append({"plugin": origin.plugin, "distribution": origin.distribution, "version": origin.version, "components": names})
@@ -120,7 +123,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"plugins": rows, "failures": failures}))
         return
-    _columns((str(row["plugin"]), f"{row['distribution']} {row['version']}", ", ".join(row["components"])) for row in rows)
+    _columns((str(row["plugin"]), f"{row['distribution']} {row['version']}", _by_kind(row["components"])) for row in rows)
     for failure in registry.failures:
         click.echo(f"FAILED: {failure.error}")
         if failure.trace and (debug := ctx.find_object(Debug)) and debug.on:
@@ -140,6 +143,14 @@ def completion(shell: str) -> None:
 
     if maker := get_completion_class(shell):
         click.echo(maker(cli, {}, "adtool", "_ADTOOL_COMPLETE").source())
+
+
+def _by_kind(components: list[str]) -> str:
+    """``kind name`` of all as ``kind: name, name; kind: name``."""
+    kinds: dict[str, list[str]] = {}
+    for kind, _, name in (each.partition(" ") for each in components):
+        kinds.setdefault(kind, []).append(name)
+    return "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items())
 
 
 def _home(found: Registered) -> str:
@@ -165,8 +176,13 @@ def _record(found: Registered) -> dict[str, Any]:
 
 
 def _columns(rows: Iterable[tuple[str, ...]]) -> None:
-    """Rows with aligned columns, the last one ragged."""
+    """Rows with aligned columns, the last one wrapped to the terminal (or to 120 characters) below its own start."""
     table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        click.echo("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    if not table:
+        return
+    widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
+    for *cells, last in table:
+        head = "".join(f"  {cell:<{w}}" for cell, w in zip(cells, widths, strict=True)) + "  "
+        lines = textwrap.wrap(last, max(width - len(head), 30), break_long_words=False, break_on_hyphens=False) or [""]
+        click.echo((head + f"\n{' ' * len(head)}".join(lines)).rstrip())

@@ -39,7 +39,7 @@ def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) 
     from rich.console import Console
 
     from adtoolkit.devices import describe_device, resolve_device
-    from adtoolkit.progress import ProgressDisplay
+    from adtoolkit.progress import ProgressDisplay, ProgressLines
     from adtoolkit.report import print_result
     from adtoolkit.runner import Run
 
@@ -53,9 +53,10 @@ def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) 
     console = Console(stderr=request.json)
     job = Run(request.config, plan, request.registry, device, overwrite=strategies)
     display = ProgressDisplay(console) if console.is_terminal and not quiet else None
-    job.tell = _teller(request, display)
+    lines = ProgressLines(console) if not (display or request.json or quiet) else None
+    job.tell = _teller(request, display or lines)
     if not request.json and not quiet:
-        console.print(f"[bold]{' + '.join(job.parts)}[/] on {request.config.data.name}", highlight=False)
+        console.print(f"[bold]{' + '.join(job.parts)}[/] on {request.config.data.name}{_presets(request)}", highlight=False)
     with display or nullcontext():
         result = job.execute()
     if request.json:
@@ -63,6 +64,14 @@ def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) 
         sys.stdout.flush()
     else:
         print_result(result, console, describe_device(device))
+
+
+def _presets(request: Request) -> str:
+    """The presets that are not the default, for the heading."""
+    config = request.config
+    parts = (config.data, config.estimator, config.interpolator, config.scorer)
+    named = dict.fromkeys(part.preset for part in parts if part.preset != "default")
+    return f", preset {' and '.join(named)}" if named else ""
 
 
 def _teller(request: Request, display: Any) -> Callable[[Any], None]:

@@ -96,6 +96,8 @@ class MaxSic(Metric[MaxSicConfig]):
             return {}
         floor = floor_of(judged.ranking, self.config)
         _, at = max_sic(judged.ranking, floor)
+        if at <= floor * 1.05:
+            ctx.note(f"max-sic lies at the statistical floor, eps_B = {floor:.2g}: more background of known truth might show a larger one.")
         return {
             **_banded(["max-sic"], judged.ranking, lambda r: sic(r, at), ctx, self.config.replicas),
             "max-sic-at": at,

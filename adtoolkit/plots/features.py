@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from adtoolkit.metrics.closure import equal_edges, pulls, true_background
 from adtoolkit.metrics.config import ClosureConfig
-from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, legend, tidy
+from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, counted, figure, legend, skewed_edges, tidy
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample
 
@@ -26,7 +26,7 @@ BINS = ClosureConfig().bins
 def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None:
     """One panel per feature: the window's data, the template scaled to it and, where truth is known, the true background.
 
-    The first and the last bin hold what lies beyond. Pulls are those of the metric ``closure``: the template against true background, or
+    The first and the last bin hold what lies beyond; axes of features that are mostly zero are logarithmic above a threshold. Pulls are those of the metric ``closure``: the template against true background, or
     against the data where truth is not known, in bins that these fill equally, the first and the last open.
     """
     if scored.template is None or not len(scored.template):
@@ -46,9 +46,11 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
         ax = fig.add_subplot(panels[2 * row, column])
         low = fig.add_subplot(panels[2 * row + 1, column], sharex=ax)
         drawn = scored.template.x[:, i]
-        edges = clipped_edges(data[:, i], drawn)
+        edges, scale = skewed_edges(data[:, i], drawn)
         _panel(ax, edges, data[:, i], drawn, background[:, i] if background is not None else None)
         _pulls(low, edges, reference.x[:, i], drawn, reference.weight)
+        if scale == "symlog":
+            _logarithmic(ax, edges)
         ax.tick_params(labelbottom=False)
         tidy(low, scored.features[i], "pull" if column == 0 else "")
         if column == 0:
@@ -83,6 +85,15 @@ def _panel(
     ax.errorbar((edges[:-1] + edges[1:]) / 2, points, np.sqrt(points), fmt=".", color=BLACK, markersize=4, linewidth=0.8, label="data")
     ax.set_ylim(0, 1.25 * max(float(points.max()), float(template.max()), 1.0))
     tidy(ax)
+
+
+def _logarithmic(ax: Axes, edges: NDArray[np.float64]) -> None:
+    """Axes for a feature that is mostly zero: zero and at most five powers of ten above the threshold are named."""
+    ax.set_xscale("symlog", linthresh=edges[1], linscale=0.3)
+    powers = np.arange(math.ceil(math.log10(edges[1])), math.floor(math.log10(edges[-1])) + 1)
+    ax.set_xticks([0.0, *(10.0 ** powers[:: math.ceil(len(powers) / 5)])])
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set(yscale="log", ylim=(0.5, 4 * ax.get_ylim()[1]))
 
 
 def _pulls(

@@ -39,19 +39,21 @@ def draw_mass(scored: Scored) -> Figure | None:
     everything = np.histogram(m, edges)[0]
     scored_there = np.histogram(m[np.isfinite(scored.score)], edges)[0]
     ax.stairs(everything, edges, color=BLACK, linewidth=1.3, label=f"all data ({len(m):,})")
-    for eps, colour in CUTS:
+    aside = 0.1 * (edges[1] - edges[0])  # so that equal counts do not hide each other
+    for (eps, colour), shift in zip(CUTS, (-aside, aside), strict=True):
         cut = cut_at(scored, eps)
         count = np.histogram(m[cut.passed], edges)[0]
         ax.stairs(eps * scored_there, edges, color=colour, linewidth=1.0, linestyle="--")
+        digits = 1 if cut.expected < 10 else 0
         where = "in the window: " if scored.window is not None else ""
         against = (
-            f"{cut.expected:,.0f} ± {cut.error:,.0f} (stat.) expected, {cut.observed:,} observed"
+            f"{cut.expected:,.{digits}f} ± {cut.error:,.{digits}f} (stat.) expected, {cut.observed:,} observed"
             if scored.template is not None
             else f"{cut.observed:,}"
         )
         shown = count > 0
         ax.errorbar(
-            centres[shown],
+            centres[shown] + shift,
             count[shown],
             np.sqrt(count[shown]),
             fmt="o",

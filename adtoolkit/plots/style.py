@@ -80,6 +80,23 @@ def clipped_edges(*values: NDArray[np.floating], bins: int = 40) -> NDArray[np.f
     return np.linspace(lo, hi, bins + 1)
 
 
+def skewed_edges(*values: NDArray[np.floating], bins: int = 40) -> tuple[NDArray[np.float64], str]:
+    """Edges as of `clipped_edges` and the scale of their axis, ``linear``.
+
+    Where more than half of the values would fall into the first of these bins and none is negative, as with energies of cells, most of which
+    are zero: bins of equal ratio above the smallest percent of the positive values, one bin below it, and the scale ``symlog``.
+    """
+    edges = clipped_edges(*values, bins=bins)
+    both = np.concatenate([v[np.isfinite(v)].astype(np.float64) for v in values])
+    positive = both[both > 0]
+    if not len(positive) or both.min() < 0 or np.median(both) > edges[1]:
+        return edges, "linear"
+    smallest = float(np.quantile(positive, 0.01))
+    if not edges[-1] > 10 * smallest:
+        return edges, "linear"
+    return np.concatenate([[0.0], np.geomspace(smallest, edges[-1], bins)]), "symlog"
+
+
 def counted(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """[bins] how many of the finite values; the first and the last bin hold what lies beyond."""
     inside = np.clip(values[np.isfinite(values)].astype(np.float64), edges[0], edges[-1])

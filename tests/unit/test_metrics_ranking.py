@@ -172,6 +172,17 @@ def test_max_sic_prints_the_floor_of_its_convention(of, least):
     assert numbers["max-sic-lo"] <= numbers["max-sic"] <= numbers["max-sic-hi"]
 
 
+def test_max_sic_at_the_floor_is_pointed_out(heard, notes):
+    scored = make(n_test_b=5000)
+    perfect = replace(scored, test_score=np.repeat(scored.test.truth[:, None] * 1.0, scored.test_score.shape[1], 1))
+
+    MaxSic(MaxSicConfig(replicas=20)).compute(perfect, heard)
+    assert "max-sic lies at the statistical floor, eps_B = 0.0012" in notes[-1]
+    told = len(notes)
+    MaxSic(MaxSicConfig(replicas=20, max_rel_err=0.02)).compute(scored, heard)
+    assert len(notes) == told
+
+
 def test_rejection_follows_theory_and_leaves_out_what_has_no_statistics(heard, notes):
     scored = make(n_test_b=50_000)
 

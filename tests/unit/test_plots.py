@@ -18,7 +18,7 @@ from adtoolkit.plots.curves import draw_roc, draw_sic
 from adtoolkit.plots.features import draw_features
 from adtoolkit.plots.mass import mass_edges
 from adtoolkit.plots.scores import draw_scores
-from adtoolkit.plots.style import clipped_edges, counted, figure, save
+from adtoolkit.plots.style import clipped_edges, counted, figure, save, skewed_edges
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample, Window
 
@@ -132,6 +132,37 @@ def test_axes_say_what_they_show(scored):
     assert "background efficiency" in ax.get_xlabel()
     assert "max SIC 3.10" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert [p.get_xlabel() for p in panels if p.get_xlabel()] == ["a", "b", "c", "d"]
+
+
+def test_energies_of_cells_that_are_mostly_zero_get_bins_of_equal_ratio():
+    rng = np.random.default_rng(0)
+    energy = np.where(rng.random(4000) < 0.7, 0, rng.lognormal(0, 2, 4000))
+    edges, scale = skewed_edges(energy)
+    count = counted(energy, edges)
+
+    assert scale == "symlog"
+    assert count.sum() == 4000
+    assert count[0] == pytest.approx((energy == 0).sum(), abs=20)
+    assert (count[1:] > 0).sum() > 30
+    assert np.allclose(edges[2:] / edges[1:-1], edges[2] / edges[1])
+
+
+@pytest.mark.parametrize("values", ["normal", "negative", "constant", "zero"])
+def test_other_features_keep_equal_bins(values):
+    rng = np.random.default_rng(0)
+    x = {"normal": rng.normal(size=500), "negative": rng.lognormal(0, 3, 500) - 5, "constant": np.ones(500), "zero": np.zeros(500)}[values]
+    edges, scale = skewed_edges(x)
+
+    assert scale == "linear"
+    assert np.array_equal(edges, clipped_edges(x))
+
+
+def test_panels_of_skewed_features_have_logarithmic_axes(scored):
+    x = [np.where(part.x > 0.5, np.exp(3 * part.x), 0) for part in (scored.events, scored.template)]
+    skewed = replace(scored, events=replace(scored.events, x=x[0]), template=replace(scored.template, x=x[1]))
+    panels = draw_features(skewed, METRICS).axes
+
+    assert {panel.get_xscale() for panel in panels} == {"symlog"}
 
 
 @pytest.mark.parametrize("weighted", [False, True])
