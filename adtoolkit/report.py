@@ -54,7 +54,15 @@ def cached_seconds(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {stage: f" (from the cache; {taken:.1f} s when it was made)" for stage, taken in seconds.items()}
 
 
-def print_result(result: RunResult, console: Console, device: str) -> None:
+def counts(events: Mapping[str, int], *, window: bool) -> str:
+    """All counts in a line; without a window, those of the window are those of everything and are told once."""
+    told = {what: n for what, n in events.items() if n or "signal" in what}
+    if not window:
+        told = {what.removesuffix(" in window"): n for what, n in told.items() if what not in ("data in window", "signal in window")}
+    return ", ".join(counted(what, n) for what, n in told.items())
+
+
+def print_result(result: RunResult, console: Console, device: str, *, window: bool) -> None:
     """The final table: metrics with uncertainty, events, times, where the run lies."""
     from rich.table import Table
 
@@ -70,7 +78,7 @@ def print_result(result: RunResult, console: Console, device: str) -> None:
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim")
     lines.add_column()
-    lines.add_row("events", ", ".join(counted(what, n) for what, n in result.events.items() if n or "signal" in what))
+    lines.add_row("events", counts(result.events, window=window))
     if told := result.manifest.get("scorer"):
         shown = (f"{name} {value:,.0f}" if abs(value) >= 100 else f"{name} {value:.4g}" for name, value in told.items())
         lines.add_row("scorer", ", ".join(shown) + " (mean over folds)")

@@ -63,7 +63,7 @@ def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) 
         click.echo(json.dumps(as_json(result)))
         sys.stdout.flush()
     else:
-        print_result(result, console, describe_device(device))
+        print_result(result, console, describe_device(device), window=request.config.window is not None)
 
 
 def _presets(request: Request) -> str:

@@ -26,8 +26,9 @@ BINS = ClosureConfig().bins
 def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None:
     """One panel per feature: the window's data, the template scaled to it and, where truth is known, the true background.
 
-    The first and the last bin hold what lies beyond; axes of features that are mostly zero are logarithmic above a threshold. Pulls are those of the metric ``closure``: the template against true background, or
-    against the data where truth is not known, in bins that these fill equally, the first and the last open.
+    The first and the last bin hold what lies beyond; axes of features that are mostly zero are logarithmic above a threshold. Pulls are
+    those of the metric ``closure``: the template against true background, or against the data where truth is not known, in bins that
+    these fill equally, the first and the last open.
     """
     if scored.template is None or not len(scored.template):
         return None

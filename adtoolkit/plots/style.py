@@ -83,8 +83,8 @@ def clipped_edges(*values: NDArray[np.floating], bins: int = 40) -> NDArray[np.f
 def skewed_edges(*values: NDArray[np.floating], bins: int = 40) -> tuple[NDArray[np.float64], str]:
     """Edges as of `clipped_edges` and the scale of their axis, ``linear``.
 
-    Where more than half of the values would fall into the first of these bins and none is negative, as with energies of cells, most of which
-    are zero: bins of equal ratio above the smallest percent of the positive values, one bin below it, and the scale ``symlog``.
+    Where more than half of the values would fall into the first of these bins and none is negative, as with energies of cells that are
+    mostly zero: bins of equal ratio above the smallest percent of the positive values, one bin below it, and the scale ``symlog``.
     """
     edges = clipped_edges(*values, bins=bins)
     both = np.concatenate([v[np.isfinite(v)].astype(np.float64) for v in values])

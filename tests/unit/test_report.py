@@ -7,7 +7,7 @@ from rich.console import Console
 
 from adtoolkit.events import Event
 from adtoolkit.progress import ProgressLines
-from adtoolkit.report import cached_seconds, counted, with_interval
+from adtoolkit.report import cached_seconds, counted, counts, with_interval
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,13 @@ def test_digits_follow_the_interval_up_to_five_that_count(value, lo, hi, shown):
 def test_counts_put_the_reason_behind_the_number():
     assert counted("data in window", 2834) == "data in window 2,834"
     assert counted("dropped: tau1 = 0", 1300) == "dropped 1,300 (tau1 = 0)"
+
+
+def test_without_a_window_no_count_speaks_of_one():
+    events = {"data": 9000, "data in window": 9000, "signal in data": 0, "signal in window": 0, "test signal in window": 70, "clipped": 0}
+
+    assert counts(events, window=False) == "data 9,000, signal in data 0, test signal 70"
+    assert counts(events, window=True).startswith("data 9,000, data in window 9,000, signal in data 0, signal in window 0, test signal in")
 
 
 def test_what_came_from_the_cache_is_told_with_what_it_took_when_it_was_made():
