@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adtoolkit.types import Sample
+
+#: Fields of a sample that are kept.
+FIELDS: Final = ("x", "m", "context", "truth", "weight", "group")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any] | None], **attributes: Any) -> None:
@@ -46,9 +49,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def sample_arrays(sample: Sample, prefix: str = "") -> dict[str, NDArray[Any] | None]:
     """The fields of a sample as arrays for `write_arrays`."""
-    return {f"{prefix}{name}": getattr(sample, name) for name in ("x", "m", "context", "truth", "weight")}
+    return {f"{prefix}{name}": getattr(sample, name) for name in FIELDS}
 
 
 def to_sample(arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> Sample:
     """The inverse of `sample_arrays`."""
-    return Sample(**{name: arrays.get(f"{prefix}{name}") for name in ("x", "m", "context", "truth", "weight")})  # type: ignore[arg-type]
+    return Sample(**{name: arrays.get(f"{prefix}{name}") for name in FIELDS})  # type: ignore[arg-type]

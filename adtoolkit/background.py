@@ -9,7 +9,7 @@ import numpy as np
 
 from adtoolkit.densities import Densities
 from adtoolkit.errors import RunError
-from adtoolkit.interfaces import CanLogProb, CanSample, KnowsItsRange
+from adtoolkit.interfaces import CanLogProb, CanSample, DrawsFromEvents, KnowsItsRange
 from adtoolkit.mass import MassModel
 from adtoolkit.preprocess import Preprocess
 from adtoolkit.types import Array, Mask, Sample
@@ -59,6 +59,9 @@ class Background:
             share = None if self.weights is None else self.weights.astype(np.float64) / self.weights.sum(dtype=np.float64)
             rows = rng.choice(self.conditions, n, p=share)
             events = Sample(empty, rows[:, 0], rows[:, 1:])
+        if isinstance(self.model, DrawsFromEvents):
+            x, group = self.model.sample_grouped(events.cond, rng)
+            return replace(events, x=x, group=group)
         return replace(events, x=self._as(CanSample).sample(events.cond, rng))
 
     def sample_like(self, events: Sample, k: int, rng: np.random.Generator) -> Array:

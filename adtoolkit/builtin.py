@@ -107,7 +107,7 @@ def _interpolators() -> list[Component]:
             cite="arXiv:2410.20537",
             needs=frozenset({Cap.WINDOW}),
             accepts=_ANYWHERE,
-            rules=((frozenset({Cap.SAMPLE}), frozenset({Cap.SAMPLE})),),
+            rules=((frozenset({Cap.SAMPLE, Cap.NOISE}), frozenset({Cap.SAMPLE})),),
         ),
     ]
 

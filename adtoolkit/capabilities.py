@@ -17,6 +17,7 @@ class Cap(StrEnum):
     TRUTH = "truth"
     CELLS = "cells"
     SAMPLE = "sample"
+    NOISE = "noise"
     LOG_PROB = "log-prob"
     FIELD = "field"
     RECONSTRUCT = "reconstruct"
@@ -35,6 +36,7 @@ MEANINGS: Final[dict[Cap, str]] = {
     Cap.TRUTH: "truth labels, signal or background, for training",
     Cap.CELLS: "energies of calorimeter cells, left as they are",
     Cap.SAMPLE: "draws of x at given conditions",
+    Cap.NOISE: "draws that are a smooth function of noise, of the same noise at every condition",
     Cap.LOG_PROB: "a density p(x | m) it can evaluate",
     Cap.FIELD: "a velocity field v(t, x | m) that carries noise to data",
     Cap.RECONSTRUCT: "a reconstruction of x from itself",

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from adtoolkit.errors import DataError
 from adtoolkit.types import Mask, Sample
 
 #: Share of an estimator's region that it may stop and choose by.
@@ -18,6 +19,26 @@ def train_val(events: Sample, rng: np.random.Generator, share: float = VALIDATIO
     order = rng.permutation(len(events))
     n_val = min(max(1, round(share * len(events))), max(len(events) - 1, 0))
     return events[np.sort(order[n_val:])], events[np.sort(order[:n_val])]
+
+
+def assign_grouped(group: NDArray[np.integer], folds: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """[N] fold of each event, the same for all of a group; equally many groups per fold (to one).
+
+    Raises:
+        DataError: if there are fewer groups than folds.
+    """
+    names, place = np.unique(group, return_inverse=True)
+    if len(names) < folds:
+        what = f"The template was made from {len(names)} independent groups of events, fewer than the {folds} folds."
+        raise DataError(what, f"Use fewer: --set scorer.folds={len(names)}")
+    return assign(np.zeros(len(names), np.int8), folds, rng)[place]
+
+
+def template_folds(template: Sample | None, folds: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """[T] folds of a template; what was made from the same events stays together."""
+    if template is not None and template.group is not None:
+        return assign_grouped(template.group, folds, rng)
+    return assign(np.zeros(0 if template is None else len(template), np.int8), folds, rng)
 
 
 def assign(strata: NDArray[np.integer] | Mask, folds: int, rng: np.random.Generator) -> NDArray[np.int8]:

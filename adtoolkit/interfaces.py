@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adtoolkit.capabilities import Cap
 from adtoolkit.config import ComponentConfig
@@ -65,6 +66,17 @@ class CanSample(Protocol):
 
     def sample(self, cond: Array, rng: np.random.Generator) -> Array:
         """[N, 1+C] conditions -> [N, D] draws, one per row."""
+
+
+@runtime_checkable
+class DrawsFromEvents(Protocol):
+    """Models that make draws from a limited number of events, which recur: folds must not tear apart what shares one.
+
+    Else a classifier would be tested with what it was trained on, and no cut behind it would be right.
+    """
+
+    def sample_grouped(self, cond: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64]]:
+        """As `CanSample.sample`, and [N] a number for each draw: draws with different numbers share no event."""
 
 
 @runtime_checkable
@@ -234,7 +246,7 @@ class Scorer(_Configured[C]):
     trains: ClassVar[bool] = True
 
     #: False for scorers whose scores mean nothing outside the window: events there are left without one (NaN).
-    outside: ClassVar[bool] = True
+    outside: bool = True
 
     @abstractmethod
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> FittedScorer:

@@ -16,7 +16,7 @@ from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext, silent
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.events import Event
-from adtoolkit.folds import assign
+from adtoolkit.folds import assign, template_folds
 from adtoolkit.interfaces import InPhysicalUnits
 from adtoolkit.plugin import Region
 from adtoolkit.preparation import Prepared, prepare, template_size
@@ -300,7 +300,7 @@ class Run:
             test_fold=assign(test.truth if test.truth is not None else np.zeros(len(test), np.int8), folds, rng("test")),
             reference=prep.apply(inside(dataset.reference)) if dataset.reference is not None else None,
             template=template,
-            template_fold=assign(np.zeros(0 if template is None else len(template), np.int8), folds, rng("template")),
+            template_fold=template_folds(template, folds, rng("template")),
             window=window,
         )
 

@@ -164,6 +164,7 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
         group = store.path("fit", key_of({"group": [keys[i] for i in missing]})).with_suffix(".group")
         with disk_errors(store.root):
             group.mkdir(parents=True, exist_ok=True)
+            _clear_if_stale(group, {estimator.record.name: estimator.source})
         tasks = []
         for i in missing:
             (group / str(i)).mkdir(exist_ok=True)

@@ -59,6 +59,8 @@ class Sample:
         truth: [N] 1 = signal, 0 = background; None once blinded or where nobody knows.
         weight: [N] non-negative event weights, or None for ones.
         row: [N] place in the file that the events came from, counted from 0, to join scores back to it; decides no number.
+        group: [N] of draws that were made from events: draws of different groups share none, those of one group may. None: all
+            events are independent of each other.
 
     Raises:
         DataError: if the lengths differ.
@@ -70,6 +72,7 @@ class Sample:
     truth: Labels | None = None
     weight: Array | None = None
     row: NDArray[np.int64] | None = None
+    group: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         for name, dtype, ndim in (
@@ -79,6 +82,7 @@ class Sample:
             ("truth", np.int8, 1),
             ("weight", np.float32, 1),
             ("row", np.int64, 1),
+            ("group", np.int64, 1),
         ):
             value = getattr(self, name)
             if value is None:
@@ -129,9 +133,9 @@ class Sample:
         """sha256 of the content, but for `row`."""
         sha = hashlib.sha256()
         for f in fields(self):
-            if f.name == "row":
-                continue
             value = getattr(self, f.name)
+            if f.name == "row" or (f.name == "group" and value is None):
+                continue
             sha.update(f.name.encode())
             if value is not None:
                 sha.update(str(value.shape).encode())

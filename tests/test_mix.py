@@ -43,7 +43,7 @@ class Methods:
         return [
             make("estimator", "everywhere", trains_on=(Region.ALL, Region.SIDEBAND), default_interpolator="blend", **flow),
             make("estimator", "only-all", trains_on=(Region.ALL,), default_interpolator="linear", **flow),
-            make("estimator", "maf", trains_on=(Region.SIDEBAND,), provides=caps(Cap.SAMPLE, Cap.LOG_PROB), needs=WINDOW),
+            make("estimator", "maf", trains_on=(Region.SIDEBAND,), provides=caps(Cap.SAMPLE, Cap.NOISE, Cap.LOG_PROB), needs=WINDOW),
             make(
                 "estimator",
                 "one-class",
@@ -115,7 +115,7 @@ def test_window_is_in_the_key_of_the_fit_only_where_it_was_masked(registry: Regi
 def test_background_is_what_the_rules_give_for_the_model(registry: Registry) -> None:
     assert {"sample", "log-prob"} == plan(registry, "everywhere", "linear", "template").background
     assert {"sample"} == plan(registry, "maf", "displacement", "template").background
-    assert {"sample", "log-prob"} == plan(registry, "maf", "direct", "template").background
+    assert {"sample", "noise", "log-prob"} == plan(registry, "maf", "direct", "template").background
 
 
 def test_parts_left_open_are_the_estimators_own(registry: Registry) -> None:
@@ -135,7 +135,7 @@ def test_interpolator_that_finds_nothing_to_work_on(registry: Registry) -> None:
     outcome = blocked(registry, "maf", "linear", "template")
 
     assert codes(outcome) == "i"
-    assert "works on models with field,\nbut that of estimator 'maf' has only: log-prob, sample" in outcome.message
+    assert "works on models with field,\nbut that of estimator 'maf' has only: log-prob, noise, sample" in outcome.message
 
 
 def test_scorer_that_needs_what_the_background_lacks(registry: Registry) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,7 +24,9 @@ class AnchorConfig(ComponentConfig):
 
 
 class LinearConfig(AnchorConfig):
-    """Options of ``linear``."""
+    """Options of ``linear``; the preset ``paper`` has the solver of the other templates there."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"solver": "dopri5"}}
 
     solver: Literal["midpoint", "heun", "rk4", "dopri5"] = Field("midpoint", description="ODE solver")
     solver_steps: int = Field(10, ge=1, description="its steps for draws; dopri5 ignores it")

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from adtoolkit.folds import assign_grouped
 from adtoolkit.interfaces import Context, Metric
 from adtoolkit.metrics.config import ClosureConfig
 from adtoolkit.metrics.curves import Ranking, auc, bootstrap, interval
@@ -64,17 +65,20 @@ def two_sample(
     rng: np.random.Generator,
     b_weight: NDArray[np.floating] | None = None,
     *,
+    a_group: NDArray[np.integer] | None = None,
     trees: int = 200,
 ) -> Ranking:
     """Held-out scores of [N, D] a against [M, D] b: boosted trees, each event scored by the fold that did not train on it.
 
-    ``b_weight`` [M] counts in the training and in the ranking; the events of a weigh the same.
+    ``b_weight`` [M] counts in the training and in the ranking; the events of a weigh the same. Events of one ``a_group`` [N] are not
+    independent of each other and stay in one fold.
     """
     x = np.concatenate([a, b])
     y = np.repeat([1.0, 0.0], [len(a), len(b)])
     own = np.ones(len(b)) if b_weight is None else b_weight.astype(np.float64)
     weight = np.concatenate([np.full(len(a), len(x) / (2 * len(a))), own * len(x) / (2 * own.sum())])
-    fold = np.concatenate([rng.permutation(len(part)) % folds for part in (a, b)])
+    fold_a = rng.permutation(len(a)) % folds if a_group is None else assign_grouped(a_group, folds, rng)
+    fold = np.concatenate([fold_a, rng.permutation(len(b)) % folds])
     scores = np.full((len(x), folds), np.nan)
     # Less is kept for validation than in a search: this classifier need not be unbiased, only sharp.
     options = ClassifierConfig(members=members, iterations=trees, validation=0.3)
@@ -110,7 +114,7 @@ class Closure(Metric[ClosureConfig]):
         rng = ctx.rng("closure")
         a, b = (sample[rng.permutation(len(sample))[:n]] for sample in (template, background))
         members, trees = (1, MANY_TREES) if many else (self.config.members, 200)
-        ranking = two_sample(a.x, b.x, self.config.folds, members, rng, b.weight, trees=trees)
+        ranking = two_sample(a.x, b.x, self.config.folds, members, rng, b.weight, a_group=a.group, trees=trees)
         numbers["closure-auc"] = auc(ranking)
         lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas), numbers["closure-auc"])
         numbers |= {"closure-auc-lo": float(lo), "closure-auc-hi": float(hi)}

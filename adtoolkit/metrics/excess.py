@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adtoolkit.interfaces import Context, Metric
 from adtoolkit.metrics.config import ExcessConfig
@@ -23,7 +24,8 @@ class Cut:
     Attributes:
         passed: [N] which events of the data pass.
         expected: Background expected to pass in the window: eps times its data.
-        template_error: Statistical error of ``expected`` from the number of template events that pass.
+        template_error: Statistical error of ``expected`` from the number of template events that pass; where they were made from
+            groups of events, it follows from how much the groups differ.
         observed: How many pass in the window.
     """
 
@@ -63,16 +65,34 @@ def cut_at(scored: Scored, eps: float) -> Cut:
     """Cut each fold at the score that a share ``eps`` of its held-out template exceeds (without a template: of its data in the window)."""
     inside = scored.inside(scored.events)
     passed = np.zeros(len(scored.events), bool)
+    template = np.zeros(0 if scored.template is None else len(scored.template), bool)
     for k in range(scored.folds):
         own = scored.fold == k
         if scored.template_score is not None and scored.template_fold is not None:
-            level = threshold(scored.template_score[scored.template_fold == k], eps)
+            drawn = scored.template_fold == k
+            level = threshold(scored.template_score[drawn], eps)
+            template |= drawn & (scored.template_score > level)
         else:
             level = threshold(scored.score[own & inside], eps)
         passed |= own & (scored.score > level)
     expected = eps * float(inside.sum())
-    after = eps * len(scored.template) if scored.template is not None else np.inf
-    return Cut(passed, expected, float(expected / np.sqrt(max(after, 1.0))), int((passed & inside).sum()))
+    error = 0.0 if scored.template is None else expected * _relative_error(template, scored.template.group, eps, scored.folds)
+    return Cut(passed, expected, error, int((passed & inside).sum()))
+
+
+def _relative_error(passed: Mask, group: NDArray[np.int64] | None, eps: float, folds: int) -> float:
+    """Of the efficiency ``eps`` of [T] template events: Poisson, and at least what the scatter between groups tells.
+
+    Each fold's cut is set on its own groups, which takes a degree of freedom per fold.
+    """
+    poisson = 1 / np.sqrt(max(eps * len(passed), 1.0))
+    if group is None:
+        return float(poisson)
+    _, place = np.unique(group, return_inverse=True)
+    size = np.bincount(place)
+    beyond = np.bincount(place, weights=passed) - eps * size
+    free = max(len(size) - folds, 1)
+    return float(max(poisson, np.sqrt((beyond**2).sum() * len(size) / free) / (eps * len(passed))))
 
 
 class Excess(Metric[ExcessConfig]):

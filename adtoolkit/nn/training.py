@@ -182,7 +182,8 @@ class _Loop:
     def _identity(self) -> str:
         """sha256 of all that the training starts from: plan, seed, first weights, events. A resumed call makes them again."""
         sha = hashlib.sha256(json.dumps([asdict(self.plan), self.seed]).encode())
-        for tensor in (*self.model.state_dict().values(), self.events.x, self.events.cond, self.val.x, self.val.cond):
+        weights = (part.weight for part in (self.events, self.val) if part.weight is not None)
+        for tensor in (*self.model.state_dict().values(), self.events.x, self.events.cond, self.val.x, self.val.cond, *weights):
             sha.update(str(tuple(tensor.shape)).encode())
             sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return sha.hexdigest()

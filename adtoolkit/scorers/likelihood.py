@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from adtoolkit.arrays import read_arrays, write_arrays
 from adtoolkit.densities import Densities
 from adtoolkit.errors import CacheError, RunError
 from adtoolkit.interfaces import CanLogProb, Context, FittedScorer, HasCoordinates, Model, Scorer, ScorerData
+from adtoolkit.mass import Tabulated
 from adtoolkit.scorers.config import LikelihoodConfig
 from adtoolkit.scorers.ranks import ConditionalRanks, check_bins
 from adtoolkit.types import Array, Sample, Window
@@ -65,13 +67,15 @@ class LikelihoodScorer(FittedScorer):
 
     def save(self, directory: Path) -> None:
         """Store the model where it is one that can be stored; what an interpolator composed is made anew from its parts."""
-        stored = isinstance(self.model, Model) and self.mass is None
+        stored = isinstance(self.model, Model) and (self.mass is None or isinstance(self.mass, Tabulated))
         path = f"{type(self.model).__module__}:{type(self.model).__qualname__}" if stored else ""
         (directory / "likelihood.json").write_text(json.dumps({"model": path}))
         if self.physical is not None:
             self.physical.save(directory / "physical.json")
         if self.ranks is not None:
             self.ranks.save(directory / "ranks.h5")
+        if isinstance(self.mass, Tabulated):
+            write_arrays(directory / "mass.h5", {"edges": self.mass.edges, "density": self.mass.density})
         if stored and isinstance(self.model, Model):
             (directory / "model").mkdir()
             self.model.save(directory / "model")
@@ -81,20 +85,22 @@ class LikelihoodScorer(FittedScorer):
         """Read what `save` wrote.
 
         Raises:
-            CacheError: if the model was composed by an interpolator and therefore not stored.
+            CacheError: if the model was composed by an interpolator, or p(m) is that of one-class work, and therefore not stored.
         """
         from adtoolkit.preprocess import Preprocess
 
         module, _, name = str(json.loads((directory / "likelihood.json").read_text())["model"]).partition(":")
         found = getattr(importlib.import_module(module), name) if module else None
         if not (isinstance(found, type) and issubclass(found, Model)):
-            raise CacheError("This likelihood was composed by an interpolator and was not stored.", "Make it anew: --force score")
+            what = "This likelihood was composed by an interpolator, or adds a p(m) that is not tabulated, and was not stored."
+            raise CacheError(what, "Make it anew: --force score")
         model = found.load(directory / "model", device)
         if not isinstance(model, CanLogProb):
             raise CacheError(f"The stored model {name} has no density.", "Make it anew: --force score")
-        physical, ranks = directory / "physical.json", directory / "ranks.h5"
+        physical, ranks, mass = directory / "physical.json", directory / "ranks.h5", directory / "mass.h5"
         return cls(
             model,
+            mass=Tabulated(**read_arrays(mass)) if mass.exists() else None,
             physical=Preprocess.load(physical) if physical.exists() else None,
             ranks=ConditionalRanks.load(ranks) if ranks.exists() else None,
         )
@@ -108,6 +114,10 @@ class Likelihood(Scorer[LikelihoodConfig]):
     """
 
     trains: ClassVar[bool] = False
+
+    def __init__(self, config: LikelihoodConfig) -> None:
+        super().__init__(config)
+        self.outside = not config.mass  # p(m) is that of the window
 
     def check(self, events: Sample, window: Window | None) -> None:
         """Refuse more bins of m than the data can fill, before anything is trained."""

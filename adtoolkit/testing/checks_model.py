@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adtoolkit.capabilities import Cap
+from adtoolkit.interfaces import DrawsFromEvents
 from adtoolkit.testing.bundles import model_of, points, real_caps
 from adtoolkit.testing.checks import NotApplicable, conformance, require
 from adtoolkit.testing.guards import OtherGlobalSeeds
@@ -118,6 +119,40 @@ def check_sample_is_reproducible(subject: Subject) -> None:
     with OtherGlobalSeeds():
         other = model.sample(cond, np.random.default_rng(4))
     require(np.array_equal(one, other), f"{int((one != other).any(1).sum())} of {len(cond)} events differ.")
+
+
+@conformance("estimator")
+def check_noise_is_the_same_at_every_condition(subject: Subject) -> None:
+    """Draws of a model with the capability ``noise`` hardly move when the mass does: the same generator gives the same noise."""
+    if Cap.NOISE not in subject.component.provides:
+        reason = f"its model does not offer {Cap.NOISE}"
+        raise NotApplicable(reason)
+    model, at = _with(subject, Cap.SAMPLE), points(subject, 500)
+    near = at.cond.copy()
+    near[:, 0] += 1e-3 * near[:, 0].std()
+    one, other = (model.sample(cond, np.random.default_rng(5)) for cond in (at.cond, near))
+    moved = float(np.abs(other - one).mean() / one.std(0).mean())
+    text = f"A thousandth of the spread in m moves the draws by {moved:.2f} of theirs: take Cap.NOISE out of provides."
+    require(moved < 0.05, text)
+
+
+@conformance("estimator")
+def check_draws_that_recur_tell_their_events(subject: Subject) -> None:
+    """A model that gives the same draw more than once is a `DrawsFromEvents`, and equal draws are of the same group."""
+    model, at = _with(subject, Cap.SAMPLE), points(subject, 2000)
+    rng, group = np.random.default_rng(6), None
+    if isinstance(model, DrawsFromEvents):
+        x, group = model.sample_grouped(at.cond, rng)
+    else:
+        x = model.sample(at.cond, rng)
+    _, place, count = np.unique(x, axis=0, return_inverse=True, return_counts=True)
+    recur = int((count[place] > 1).sum())
+    text = f"{recur} of {len(x)} draws are not the only ones of their kind: folds must keep these together. Write sample_grouped()."
+    require(group is not None or recur == 0, text)
+    if group is not None:
+        require(group.shape == (len(x),), f"sample_grouped gave groups of shape {list(group.shape)} for {len(x)} draws.")
+        torn = int((group != group[np.unique(place, return_index=True)[1]][place]).sum())
+        require(torn == 0, f"{torn} draws that are equal have different groups.")
 
 
 @conformance("estimator", "interpolator")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Anode(Scorer[AnodeConfig]):
         | Splines for the window's flow: Das, Kasieczka, Shih, "Residual ANODE", arXiv:2312.11629
     """
 
-    outside: ClassVar[bool] = False  # the flow knows masses of the window alone
+    outside: bool = False  # the flow knows masses of the window alone
 
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> AnodeScorer:
         if background is None:

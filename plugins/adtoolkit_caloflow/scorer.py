@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from adtoolkit.background import Background
 
 
+#: The score of a shower whose part cannot be computed.
+LARGEST = 1e6
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Ranks values among those of calibrating events with like m.
@@ -49,7 +53,8 @@ class Calibration:
     def score(self, value: Array, m: Array) -> Array:
         """[N], [N] -> [N] ``-log10 p`` with the conformal ``p = (1 + #{calibrating >= value}) / (n + 1)``.
 
-        Beyond the largest of the calibrating values, where p says no more, log10 of one plus the excess in spreads is added.
+        Beyond the largest of the calibrating values, where p says no more, log10 of one plus the excess in spreads is added. A value that
+        is not finite is the most unusual of all.
         """
         index = np.searchsorted(self.edges, m, side="right")
         out = np.zeros(len(value), np.float64)
@@ -60,7 +65,7 @@ class Calibration:
             low, high = np.quantile(known, [0.16, 0.84])
             excess = np.maximum(at - known[-1], 0) / max(float(high - low) / 2, 1e-12)
             out[here] = -np.log10((1 + above) / (len(known) + 1)) + np.log10(1 + excess)
-        return np.nan_to_num(out, nan=0.0, posinf=1e6).astype(np.float32)
+        return np.where(np.isfinite(value), np.minimum(out, LARGEST), LARGEST).astype(np.float32)
 
 
 def _folded(value: Array, centre: np.floating) -> Array:

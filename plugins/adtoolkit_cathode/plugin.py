@@ -18,7 +18,7 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_cathode.config:CathodeFlowConfig",
             summary="A normalizing flow of the sidebands, conditional on the mass (CATHODE)",
             cite="arXiv:2109.00546",
-            provides=frozenset({Cap.SAMPLE, Cap.LOG_PROB}),
+            provides=frozenset({Cap.SAMPLE, Cap.NOISE, Cap.LOG_PROB}),
             trains_on=(Region.SIDEBAND, Region.REFERENCE),
             default_interpolator="direct",
             default_scorer="cathode",

@@ -10,7 +10,7 @@ from adtoolkit.interfaces import BackgroundEstimator, Context
 from adtoolkit.types import Array, Mask, Sample, Window
 from adtoolkit_rad_ot.config import RadOtConfig
 from adtoolkit_rad_ot.gap import find_gap
-from adtoolkit_rad_ot.matching import Points, in_blocks
+from adtoolkit_rad_ot.matching import Points, in_blocks, split
 from adtoolkit_rad_ot.model import RadOtModel
 
 #: Fewer events than this on a side are refused.
@@ -30,6 +30,9 @@ class RadOt(BackgroundEstimator[RadOtConfig]):
     The window is found as the gap between the masses (see `adtoolkit_rad_ot.gap.find_gap`), since sideband events are all that an
     estimator is given. Draws are averages of two events that are near each other but not equal, hence a little narrower than the
     background; larger blocks have nearer pairs.
+
+    An event is part of several pairs, so pairs are made within groups of events that share none, and the template's events carry their
+    group: a classifier is never tested with an event that it was trained on (see `adtoolkit.interfaces.DrawsFromEvents`).
 
     References:
         Leigh, Sengupta, Nachman, Golling, "Accelerating template generation in resonant anomaly detection searches with optimal
@@ -63,17 +66,18 @@ class RadOt(BackgroundEstimator[RadOtConfig]):
         spread = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=both.weights))
         scale = np.where(spread > 0, spread, 1.0)
         rng, found = ctx.rng("blocks"), []
-        for repeat in range(c.repeats):
-            found.append(in_blocks(_points(below, scale), _points(above, scale), c.block, rng))
-            ctx.log(repeat + 1, steps=c.repeats)
-        pairs = np.concatenate([p for p, _ in found]).astype(np.int32)
+        for number, (i, j) in enumerate(split(len(below), len(above), c.groups, rng)):
+            for _ in range(c.repeats):
+                matched, moved = in_blocks(_points(below[i], scale), _points(above[j], scale), c.block, rng)
+                found.append((np.column_stack([i[matched[:, 0]], j[matched[:, 1]]]), moved, np.full(len(matched), number, np.int8)))
+            ctx.log(number + 1, steps=c.groups)
+        pairs, weight, group = (np.concatenate(part) for part in zip(*found, strict=True))
         sides = f"{len(below):,} events below and {len(above):,} above the gap from {gap[0]:.4g} to {gap[1]:.4g}"
         ctx.note(f"rad-ot: {len(pairs):,} pairs of {sides}.")
         (few, where), (many, _) = sorted([(len(below), "below"), (len(above), "above")])
         if many >= UNEQUAL * few:
             ctx.note(f"rad-ot: the {few:,} events {where} are matched with about {many / few:.0f} others each: draws repeat them.")
-        weight = np.concatenate([w for _, w in found]) / c.repeats
-        return RadOtModel(_rows(below), _rows(above), pairs, weight.astype(np.float32))
+        return RadOtModel(_rows(below), _rows(above), pairs.astype(np.int32), weight.astype(np.float32), group)
 
 
 def _check_conditions(events: Sample) -> None:

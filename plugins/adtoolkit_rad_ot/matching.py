@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,11 @@ def transport(one: Points, other: Points) -> tuple[NDArray[np.int64], Floats]:
         raise RunError(f"The transport of {len(a)} to {len(b)} events did not converge.", "Lower it: --set estimator.block=1000")
     pairs = np.argwhere(plan > 0)
     return pairs, np.asarray(plan[pairs[:, 0], pairs[:, 1]])
+
+
+def split(one: int, other: int, groups: int, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Random groups of the indices of two samples, as equal in size as can be; each index is in one group."""
+    yield from zip(*(np.array_split(rng.permutation(n), groups) for n in (one, other)), strict=True)
 
 
 def in_blocks(one: Points, other: Points, block: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:

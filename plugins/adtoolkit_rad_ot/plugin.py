@@ -18,6 +18,7 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_rad_ot.config:RadOtConfig",
             summary="Sideband events paired by optimal transport and moved along the line of their pair (RAD-OT); nothing is trained",
             cite="arXiv:2407.19818",
+            cache_version=2,
             needs=frozenset({Cap.WINDOW}),
             provides=frozenset({Cap.SAMPLE}),
             trains_on=(Region.SIDEBAND,),

@@ -89,7 +89,8 @@ class StackedFlow:
         for w, b in zip(weights[:-1], biases[:-1], strict=True):
             given = torch.nn.functional.leaky_relu_(torch.baddbmm(b, w, given), 0.01)
             if generators and self.dropout:
-                kept = torch.stack([torch.rand(given.shape[1:], generator=g) for g in generators]).to(given) >= self.dropout
+                draws = [torch.rand(given.shape[1:], generator=g, device=given.device) for g in generators]
+                kept = torch.stack(draws).to(given) >= self.dropout
                 given = given * kept / (1 - self.dropout)
         return torch.unflatten(torch.baddbmm(biases[-1], weights[-1], given), 1, (-1, parameters_per_dimension(self.bins)))
 

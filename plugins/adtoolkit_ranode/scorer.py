@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -65,7 +64,7 @@ class RAnode(Scorer[RAnodeConfig]):
         | Signal fractions from likelihood scans: Das, Shih, Kasieczka, Mastandrea, arXiv:2506.00119
     """
 
-    outside: ClassVar[bool] = False  # its signal lives in the window
+    outside: bool = False  # its signal lives in the window
 
     def check(self, events: Sample, window: Window | None) -> None:
         if window is None:

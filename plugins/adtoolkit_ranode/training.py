@@ -145,14 +145,15 @@ class _Loop:
     def _train_epoch(self) -> Tensor:
         """One pass of each active member over its events, in an order that depends on its seed and the epoch alone."""
         seeds = [self.members[i].seed for i in self.active.tolist()]
-        generators = [generator(seed_of(seed, self.epoch) >> 1) for seed in seeds]
-        order = torch.stack([torch.randperm(self.train.shape[1], generator=g) for g in generators]).to(self.train.device)
+        shuffles = [generator(seed_of(seed, self.epoch) >> 1) for seed in seeds]
+        order = torch.stack([torch.randperm(self.train.shape[1], generator=g) for g in shuffles]).to(self.train.device)
+        dropouts = [generator(seed_of(seed, "dropout", self.epoch) >> 1, self.train.device) for seed in seeds]
         index = self.train[self.active].gather(1, order)
         logit, total = self._annealed(self.logit[self.active, None]), torch.zeros((), device=index.device)
         for step in range(self.steps):
             chosen = index[:, step * self.batch : (step + 1) * self.batch]
             rows = self.optimiser.rows.detach().requires_grad_()
-            signal = self.flow.log_prob(rows, self.events.z[:, chosen].transpose(0, 1), generators)
+            signal = self.flow.log_prob(rows, self.events.z[:, chosen].transpose(0, 1), dropouts)
             losses = -(log_mixture(signal, self.events.background[chosen], logit) * self.events.weight[chosen]).mean(1)
             (gradient,) = torch.autograd.grad(losses.sum(), rows)
             self.optimiser.step(gradient, self._scale(self.epoch * self.steps + step))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adtoolkit.arrays import read_arrays, write_arrays
 from adtoolkit.interfaces import Context, Model
@@ -36,9 +37,14 @@ class SamplesModel(Model):
 
         A mass next to an end of the file's, or beyond it, gets one of the events at that end.
         """
+        return self.sample_grouped(cond, rng)[0]
+
+    def sample_grouped(self, cond: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64]]:
+        """The same, and [N] which event of the file each draw is: some are drawn more than once."""
         k = min(self.neighbours, len(self.m))
         first = np.clip(np.searchsorted(self.m, cond[:, 0]) - k // 2, 0, len(self.m) - k)
-        return np.asarray(self.x[first + rng.integers(k, size=len(cond))])
+        chosen = first + rng.integers(k, size=len(cond))
+        return np.asarray(self.x[chosen]), chosen
 
     def preprocessed(self, prep: Preprocess, ctx: Context) -> Self:
         """The same events as the models of a run see them."""

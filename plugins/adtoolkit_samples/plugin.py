@@ -17,6 +17,7 @@ def adtoolkit_register_components() -> list[Component]:
             target="adtoolkit_samples.estimator:Samples",
             config="adtoolkit_samples.config:SamplesConfig",
             summary="template events of another program, read from a file; nothing is trained",
+            cache_version=2,
             provides=frozenset({Cap.SAMPLE}),
             trains_on=(Region.SIDEBAND, Region.REFERENCE),
             expected_failures={

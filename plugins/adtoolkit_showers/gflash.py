@@ -159,12 +159,3 @@ def radial(ln_energy: Values, tau: Values, medium: Medium) -> tuple[Values, Valu
     tail -= 0.495 * per_x0 * fade + 0.14 * soft
     p += soft * (0.348 - 0.642 * per_x0 * np.exp(-((tau - 1) ** 2)))
     return np.maximum(core, 1e-3), np.maximum(tail, 1e-3), np.clip(p, 0, 1)
-
-
-def radial_profile(r: Values, core: Values, tail: Values, p: Values) -> Values:
-    """[N] f(r), the share of the energy per Moliere radius."""
-
-    def part(scale: Values) -> Values:
-        return np.asarray(2 * r * scale**2 / (r**2 + scale**2) ** 2)
-
-    return np.asarray(p * part(core) + (1 - p) * part(tail))

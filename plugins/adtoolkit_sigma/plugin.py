@@ -18,7 +18,7 @@ def adtoolkit_register_components() -> list[Component]:
             config="adtoolkit_sigma.config:SigmaConfig",
             summary="One conditional flow-matching model of all events, for every window (SIGMA)",
             cite="arXiv:2410.20537",
-            provides=frozenset({Cap.SAMPLE, Cap.LOG_PROB, Cap.FIELD, BLEND}),
+            provides=frozenset({Cap.SAMPLE, Cap.NOISE, Cap.LOG_PROB, Cap.FIELD, BLEND}),
             trains_on=(Region.ALL, Region.SIDEBAND, Region.REFERENCE),
             default_interpolator="context",
         ),

@@ -11,8 +11,6 @@ from scipy.optimize import linear_sum_assignment
 from adtoolkit.context import RunContext
 from adtoolkit.data import toy_bump
 from adtoolkit.errors import DataError
-from adtoolkit.interpolators.anchors import Anchors
-from adtoolkit.interpolators.displacement import Displaced
 from adtoolkit.types import Sample, Window
 from adtoolkit_rad_ot.config import RadOtConfig
 from adtoolkit_rad_ot.estimator import RadOt
@@ -140,12 +138,22 @@ def test_draws_lie_on_the_line_of_their_pair():
     assert middle == pytest.approx((ends[0] + ends[1]) / 2, abs=1e-5)
 
 
-def test_interpolator_displacement_is_the_same_line():
-    model = fit(moving_normal(4000), block=300)
-    cond = np.random.default_rng(0).uniform(3.3, 3.7, (300, 1)).astype(np.float32)
-    displaced = Displaced(model, Anchors(3.3, 3.7))
+def test_pairs_of_different_groups_share_no_event():
+    model = fit(moving_normal(4000), block=300, groups=7)
 
-    assert displaced.sample(cond, np.random.default_rng(7)) == pytest.approx(model.sample(cond, np.random.default_rng(7)), abs=1e-5)
+    assert set(model.group.tolist()) == set(range(7))
+    for side in (0, 1):
+        owners = {tuple(pair) for pair in np.column_stack([model.pairs[:, side], model.group]).tolist()}
+        assert len(owners) == len({event for event, _ in owners}) > 200
+
+
+def test_draws_tell_the_group_of_their_pair():
+    model = fit(moving_normal(4000), block=300)
+    x, group = model.sample_grouped(at(1.0, 2000), np.random.default_rng(7))  # far below: the lower events themselves
+    owner = {tuple(model.below[i, 1:].tolist()): g for i, g in zip(model.pairs[:, 0], model.group.tolist(), strict=True)}
+
+    assert np.array_equal(x, model.sample(at(1.0, 2000), np.random.default_rng(7)))
+    assert [owner[row] for row in map(tuple, x.tolist())] == group.tolist()
 
 
 def test_beyond_its_pair_a_mass_is_given_the_nearer_event():

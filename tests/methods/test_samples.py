@@ -154,6 +154,34 @@ def test_model_is_made_anew_when_the_file_changes(template) -> None:
     assert one == same != other
 
 
+def test_a_file_smaller_than_the_template_makes_no_excess_of_its_copies(tmp_path, monkeypatch) -> None:
+    """1,000 exact background events, drawn four times as often as there are data in the window, which hold no signal.
+
+    Copies of an event on both sides of a fold would let the classifier know the template by heart.
+    """
+    monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(3)
+    m = rng.uniform(3.3, 3.7, 1000)
+    np.savez(tmp_path / "few.npz", m=m, x=toy_bump.sample_background(m, rng, n_features=2))
+    with np.load(tmp_path / "few.npz") as file:
+        np.savez(tmp_path / "few.npz", m=file["m"], x0=file["x"][:, 0], x1=file["x"][:, 1])
+    estimator = {"name": "samples", "path": str(tmp_path / "few.npz"), "mass": "m", "columns": ["x0", "x1"]}
+    data = {"name": "toy-bump", "n_features": 2, "n_background": 8000, "n_signal": 0, "n_test": 1000}
+    tables = {"data": data, "window": {"lo": 3.3, "hi": 3.7}, "estimator": estimator, "scorer": {"name": "cathode", "members": 1}}
+    config = resolve_config(
+        default_registry(), {**tables, "metrics": {"names": ["excess", "closure"]}, "run": {"out": str(tmp_path / "runs")}}, None
+    )
+
+    result = Run(config, plan_of(config, default_registry()), default_registry(), "cpu", pictures=False).execute()
+
+    fold, x = (read_arrays(result.run / name)[key] for name, key in (("scores.h5", "template/fold"), ("background.h5", "x")))
+    copies = [set(fold[(x == row).all(1)].tolist()) for row in np.unique(x, axis=0)]
+    assert len(copies) < 1001
+    assert all(len(folds) == 1 for folds in copies)
+    assert abs(result.metrics["excess-z@1e-1"]) < 3.5
+    assert abs(result.metrics["closure-auc"] - 0.5) < 0.05
+
+
 def test_run_takes_the_events_as_template(template, tmp_path, monkeypatch) -> None:
     """The template written by the run is made of rows of the file, in physical units, and the signal is found against it."""
     monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))

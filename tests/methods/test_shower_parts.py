@@ -1,51 +1,46 @@
-"""The scorer ``shower-parts``: calibration by ranks at like energy."""
-
-from __future__ import annotations
+"""The calibration of the scorer ``shower-parts``: conformal p-values by brute force, and what cannot be computed."""
 
 import numpy as np
 import pytest
 
-from adtoolkit.registry import default_registry
-from adtoolkit.resolving import resolve_config
-from adtoolkit_caloflow.scorer import Calibration
+from adtoolkit_caloflow.scorer import LARGEST, Calibration
 
 
-def test_scores_are_conformal_in_every_bin_of_energy():
-    """Fresh values pass -log10(p) = 1 a tenth of the time at every m, though their size depends on m."""
+@pytest.fixture
+def known():
     rng = np.random.default_rng(0)
-
-    def draw(n):
-        m = rng.uniform(0, 10, n).astype(np.float32)
-        return (m * rng.exponential(size=n)).astype(np.float32), m
-
-    value, m = draw(20_000)
-    calibration = Calibration.fit(value, m, 20, both=False)
-    fresh, where = draw(20_000)
-    passed = calibration.score(fresh, where) >= 1
-
-    assert passed.mean() == pytest.approx(0.1, abs=0.01)
-    assert passed[where > 5].mean() == pytest.approx(passed[where < 5].mean(), abs=0.02)
+    m = rng.uniform(1, 100, 2000).astype(np.float32)
+    return (rng.normal(size=2000) * np.sqrt(m) + m).astype(np.float32), m
 
 
-def test_beyond_the_calibration_values_are_still_ordered():
-    value = np.linspace(0, 1, 99, dtype=np.float32)
-    score = Calibration.fit(value, value, 1, both=False).score(np.array([0.5, 1.0, 2.0, 20.0], np.float32), np.zeros(4, np.float32))
+def test_scores_are_conformal_p_values_in_bins_of_m(known):
+    value, m = known
+    calibration = Calibration.fit(value, m, 4, both=False)
+    asked, at = np.array([30.0, 60.0, 80.0], np.float32), np.array([20.0, 60.0, 99.0], np.float32)
+    bins = [np.searchsorted(calibration.edges, at_m, side="right") for at_m in at]
+    place = np.searchsorted(calibration.edges, m, side="right")
+    brute = [(1 + (value[place == b] >= x).sum()) / ((place == b).sum() + 1) for x, b in zip(asked, bins, strict=True)]
 
-    assert score[1] == pytest.approx(-np.log10(2 / 100))
-    assert (np.diff(score) > 0).all()
-
-
-def test_both_ends_of_an_occupancy_are_unusual():
-    rng = np.random.default_rng(1)
-    value = rng.normal(5, 1, 5000).astype(np.float32)
-    calibration = Calibration.fit(value, np.ones(5000, np.float32), 5, both=True)
-    low, middle, high = calibration.score(np.array([1.0, 5.0, 9.0], np.float32), np.ones(3, np.float32))
-
-    assert min(low, high) > 3
-    assert middle < 0.1
+    assert calibration.score(asked, at) == pytest.approx(-np.log10(brute), abs=1e-5)
 
 
-def test_it_brings_the_estimator_it_looks_into():
-    config = resolve_config(default_registry(), flags={"data": {"name": "calo-showers"}, "scorer": {"name": "shower-parts"}})
+def test_beyond_all_that_is_known_scores_go_on_rising(known):
+    scores = Calibration.fit(*known, 4, both=False).score(np.array([1e3, 1e4, 1e5], np.float32), np.full(3, 50, np.float32))
 
-    assert config.estimator.name == "caloflow"
+    assert np.all(np.diff(scores) > 0.5)
+    assert scores[0] > np.log10(500)
+
+
+def test_with_both_ends_the_unusually_small_is_unusual_too(known):
+    at = np.full(2, 50, np.float32)
+    low, usual = Calibration.fit(*known, 4, both=True).score(np.array([-200, 50], np.float32), at)
+
+    assert low > 2 > usual
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("both", [False, True])
+def test_what_cannot_be_computed_is_the_most_unusual(known, value, both):
+    scores = Calibration.fit(*known, 4, both=both).score(np.array([value, 1e30], np.float32), np.full(2, 50, np.float32))
+
+    assert scores[0] == LARGEST > scores[1]

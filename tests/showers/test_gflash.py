@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adtoolkit_showers.gflash import Medium, draw_longitudinal, longitudinal, mean_spots, profile, radial, radial_profile, spot_shape
+from adtoolkit_showers.gflash import Medium, draw_longitudinal, longitudinal, mean_spots, profile, radial, spot_shape
 from adtoolkit_showers.photons import ARGON, LEAD, STACK
 
 ENERGIES = np.array([1.0, 10.0, 50.0, 100.0])
@@ -56,6 +56,12 @@ def test_a_medium_without_layers_is_a_homogeneous_one():
     assert tail[0] == pytest.approx((0.659 - 0.00309 * 26) * (np.exp(-2.59 * (tau - 0.645)) + np.exp(k4 * (tau - 0.645))))
     depth = (0.401 + 0.00187 * 26 - tau) / (1.313 - 0.0686 * ln_e)
     assert p[0] == pytest.approx((2.632 - 0.00094 * 26) * np.exp(depth - np.exp(depth)))
+
+
+def radial_profile(r, core, tail, p):
+    """The share of the energy per Moliere radius, of the densities that spots are drawn from."""
+    part = {scale: 2 * r * scale**2 / (r**2 + scale**2) ** 2 for scale in (float(core[0]), float(tail[0]))}
+    return p * part[float(core[0])] + (1 - p) * part[float(tail[0])]
 
 
 def test_profiles_are_densities_with_their_maximum_where_it_should_be():

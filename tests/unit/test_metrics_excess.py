@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
 from adtoolkit.context import RunContext
 from adtoolkit.metrics.config import ExcessConfig
-from adtoolkit.metrics.excess import Excess, significance
+from adtoolkit.metrics.excess import Excess, cut_at, significance
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample, Window
 
@@ -63,6 +65,27 @@ def test_without_signal_the_significance_is_a_standard_normal():
 
     assert abs(np.mean(z)) < 4 / np.sqrt(300)
     assert np.std(z) == pytest.approx(1, abs=0.15)
+
+
+def recurring(seed):
+    """The same without signal, but each event of the template was drawn four times; its copies share a fold."""
+    scored = search(seed, 0)
+    origin = np.arange(16_000) % 4000
+    fold = (np.arange(4000) % 2).astype(np.int8)
+    return replace(
+        scored,
+        template=replace(scored.template, group=origin),
+        template_score=(np.random.default_rng(seed + 1000).normal(size=4000).astype(np.float32) + 100 * fold)[origin],
+        template_fold=fold[origin],
+    )
+
+
+def test_a_template_of_recurring_events_has_the_error_of_the_different_ones():
+    cuts = [cut_at(recurring(seed), 0.1) for seed in range(300)]
+    independent = cut_at(search(0, 0), 0.1).template_error
+
+    assert np.mean([cut.template_error for cut in cuts]) == pytest.approx(2 * np.sqrt(0.9) * independent, rel=0.05)
+    assert np.std([cut.significance for cut in cuts]) == pytest.approx(1, abs=0.15)
 
 
 def test_a_signal_is_an_excess_of_its_size():

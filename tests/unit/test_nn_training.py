@@ -198,9 +198,11 @@ def test_a_damaged_or_foreign_checkpoint_is_told_of_and_ignored(tmp_path):
     plan = TrainingPlan(epochs=2, batch=50, checkpoint_seconds=1e-9)
     train(linear_model(), regression, line(), line(0), plan, RunContext(workdir=tmp_path, tell=heard))
     train(linear_model(), regression, line(100), line(0), plan, RunContext(workdir=tmp_path, tell=heard))
+    weighted = line(100, weight=np.arange(100, dtype=np.float32))
+    train(linear_model(), regression, weighted, line(0), plan, RunContext(workdir=tmp_path, tell=heard))
 
     assert "damaged" in heard.notes[0]
-    assert "another training" in heard.notes[1]
+    assert ["another training" in note for note in heard.notes[1:]] == [True, True]
 
 
 def test_validation_uses_fixed_draws(tmp_path):

@@ -84,6 +84,24 @@ def test_models_of_machines_that_round_differently_are_kept_apart(store):
     assert reused == [False, False, True, True]
 
 
+def test_checkpoints_of_a_group_are_dropped_when_the_code_has_changed(store, monkeypatch):
+    """Old weights must not meet a new loss: neither in a training alone nor in one of a group."""
+
+    class Killed(Lines):
+        def fit_many(self, tasks):
+            self.found = [sorted(path.name for path in task.ctx.workdir.iterdir()) for task in tasks]
+            for task in tasks:
+                (task.ctx.workdir / "training.ckpt").write_text("half way")
+            raise KeyboardInterrupt
+
+    killed = Killed()
+    for source, left in (("one", []), ("one", ["training.ckpt"]), ("two", [])):
+        monkeypatch.setattr(Part, "source", property(lambda self, source=source: source))
+        with pytest.raises(KeyboardInterrupt):
+            fit_models(part(killed), jobs(store, 2))
+        assert killed.found == [left, left]
+
+
 def test_an_estimator_that_trains_alone_is_refused(store):
     with pytest.raises(RunError, match="one model at a time"):
         fit_models(part(object()), jobs(store, 2))
