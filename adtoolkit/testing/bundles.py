@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Distance, in every feature, between the two populations of the weights check.
 SHIFT: Final = 2.5
 
-_EXACT: Final[Caps] = frozenset({Cap.SAMPLE, Cap.LOG_PROB})
+_EXACT: Final[Caps] = frozenset({Cap.SAMPLE, Cap.NOISE, Cap.LOG_PROB})
 
 
 def world_of(subject: Subject) -> World:
@@ -138,14 +138,13 @@ def base_model(subject: Subject) -> Any:
 
 
 def base_caps(subject: Subject) -> Caps:
-    """What the model under an interpolator can do, by its methods and, for words of a plugin's own, by its estimator's record."""
-    own: set[str] = set()
+    """What the model under an interpolator can do, by its methods and, for what no method tells, by its estimator's record."""
     model = base_model(subject)
     for estimator in (registered.component for registered in subject.registry.components("estimator")):
-        known = subject.pool.of(estimator)
-        if first := known.peek("fit"):
-            own |= {cap for cap in estimator.provides if ":" in cap} if first.result is model else set()
-    return frozenset(own) | real_caps(model)
+        first = subject.pool.of(estimator).peek("fit")
+        if first and first.result is model:
+            return frozenset(cap for cap in estimator.provides if cap not in PROTOCOLS) | real_caps(model)
+    return frozenset({Cap.NOISE}) | real_caps(model)  # a model in closed form
 
 
 def bind(subject: Subject, seed: int = 0) -> Call:

@@ -22,8 +22,5 @@ def adtoolkit_register_components() -> list[Component]:
             needs=frozenset({Cap.WINDOW}),
             provides=frozenset({Cap.SAMPLE}),
             trains_on=(Region.SIDEBAND,),
-            expected_failures={
-                "different_seed_differs": "there are finitely many pairs, and far from the window single events: some recur"
-            },
         )
     ]
