@@ -100,7 +100,7 @@ class Empirical(MassModel):
 
 
 class MassConfig(ComponentConfig):
-    """Which model of p(m) in the window.
+    """Which model of p(m) in the window. Without one, masses are those of the data.
 
     Attributes:
         name: ``kde`` (Gaussian, in the logit of m, CATHODE), ``histogram`` (SIGMA) or ``sideband-fit`` (dijet function).

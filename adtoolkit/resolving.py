@@ -111,7 +111,8 @@ class _Layers:
         for name in [*self.file, *self.flags]:
             if name and name not in TABLES:
                 raise UnknownNameError("configuration table", name, list(TABLES))
-        self.top = fill(Top, "", {**loose, **flags.get("", {})}, "configuration key")
+        fix = f"An option of a part is written table.option, for example estimator.steps; the tables are: {', '.join(sorted(TABLES))}."
+        self.top = fill(Top, "", {**loose, **flags.get("", {})}, "configuration key", fix)
         self.flag_preset = preset if preset is not None else flags.get("", {}).get("preset")
         self.known_presets: dict[str, None] = {}
 

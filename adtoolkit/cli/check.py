@@ -105,5 +105,5 @@ def _run(component: Component, *, quiet: bool, debug: bool = False) -> list[Chec
         click.echo(f"  {told} in {seconds:.1f} s")
         if counts["fail"]:
             where = "" if debug else f"; where it failed: adtool check {component.name} --debug"
-            click.echo(f"  What each check asks for: docs/reference/checks.md{where}")
+            click.echo(f"  What each check asks for: 'Conformance checks' in the documentation (docs/reference/checks.md){where}")
     return results

@@ -60,9 +60,10 @@ def _lines(outcome: Plan, config: RunConfig) -> Iterator[tuple[str, str]]:
         yield "estimator", f"{config.estimator.name}, preset {config.estimator.preset}; trained on {outcome.region.meaning}"
         yield "interpolator", f"{config.interpolator.name}, preset {config.interpolator.preset}; the background gives {gives}"
     if "sample" in outcome.background:
-        yield "template", f"{config.template.oversample:g} x the data in the window, masses from {config.mass.name}"
+        where, masses = ("", "the data's own") if config.window is None else (" in the window", f"from {config.mass.name}")
+        yield "template", f"{config.template.oversample:g} x the data{where}, masses {masses}"
     yield "scorer", f"{config.scorer.name}, preset {config.scorer.preset}, {config.scorer.folds} folds"
     yield "metrics", ", ".join(config.metrics.names)
     if outcome.region is not None:
         scan = "one for every window of a scan" if outcome.window_in_fit else "one, which serves every window of a scan"
-        yield "trainings", f"of the background model: {scan}"
+        yield "trainings", f"of the background model: {scan if config.window else 'one'}"

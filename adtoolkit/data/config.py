@@ -117,7 +117,8 @@ class TableConfig(SourceConfig):
         mass: Column of the resonant mass, or ``name = expression`` of columns.
         features: Columns, or ``name = expression`` of columns.
         truth: Column that is 1 for signal and 0 for background; empty where nobody knows.
-        cuts: Conditions that all events must meet, for example ``pt > 1200``.
+        cuts: Conditions that all events must meet, for example ``pt > 1200``: of columns, and of what the formulas of mass and features
+            define, before ``scale``.
         reference: Condition that marks events known to be background, for example ``region == 2``; they are taken out of the data.
         reference_path: File of events known to be background, with the same columns; the cuts are applied to it too.
         scale: Factor on the mass, for example 0.001 from GeV to TeV.

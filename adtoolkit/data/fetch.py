@@ -138,7 +138,7 @@ def fetch(
             logger.setLevel(level)
     except (OSError, HTTPException) as error:
         raise DataError(
-            f"{remote.name} could not be downloaded to {folder}: {error}.", "Run the same command again: it goes on where it stopped."
+            f"{url} could not be downloaded to {folder}: {error}.", "Run the same command again: it goes on where it stopped."
         ) from error
 
 

@@ -23,6 +23,14 @@ _TRUTHS: Final = ("label", "truth", "issignal", "signal", "target", "y")
 _FEATURES: Final = 6  # suggested at most; the user knows better
 _PAIR_E: Final = "M = sqrt((E1+E2)**2 - (px1+px2)**2 - (py1+py2)**2 - (pz1+pz2)**2)"
 _PAIR_PT: Final = "M = sqrt(2*pt1*pt2*(cosh(eta1-eta2) - cos(phi1-phi2)))"
+#: How a pair moves, from which its mass does not follow; how its parts share the momentum would fix it nearly.
+_MOTION: Final = {
+    _PAIR_E: ("pt = sqrt((px1+px2)**2 + (py1+py2)**2)", "y = log((E1+E2+pz1+pz2) / (E1+E2-pz1-pz2)) / 2"),
+    _PAIR_PT: (
+        "pt = sqrt((pt1*cos(phi1)+pt2*cos(phi2))**2 + (pt1*sin(phi1)+pt2*sin(phi2))**2)",
+        "pz = pt1*sinh(eta1) + pt2*sinh(eta2)",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -120,11 +128,13 @@ def inspect_file(path: Path, key: str = "") -> Inspection:
     else:
         source = "table"
         mass, truth = _guess_mass(columns), _guess_truth(columns)
-        m = _evaluate(mass, columns)
-        x = {name: columns[name] for name in _guess_features(infos, mass, truth, columns)}
+        m = _evaluate(mass, columns) if mass else None
+        with np.errstate(all="ignore"):
+            x = {text: _evaluate(text, columns) for text in _MOTION.get(mass) or _guess_features(infos, mass, truth, columns)}
     window = _window(m) if m is not None else None
     suggestion = Suggestion(source, mass, tuple(x), truth, window, _command(path, key, source, mass, x, truth, window, _invalid(m, x)))
-    return Inspection(path, kind, rows, infos, suggestion, m, x, columns[truth] if truth else None)
+    drawn = {text.partition("=")[0].strip(): values for text, values in x.items()}
+    return Inspection(path, kind, rows, infos, suggestion, m, drawn, columns[truth] if truth else None)
 
 
 def _numpy_columns(path: Path) -> dict[str, NDArray[Any]]:
@@ -172,12 +182,10 @@ def _guess_truth(columns: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _guess_features(infos: Sequence[ColumnInfo], mass: str, truth: str, columns: Mapping[str, NDArray[Any]]) -> list[str]:
-    """Floating-point columns that vary, from which the mass does not follow at once."""
-    # E and momentum components together fix the mass; transverse momenta and pseudorapidities do not.
-    inputs = set() if "=" not in mass else {c.name for c in infos if re.fullmatch(r"(E|p[xyz]|phi)\d", c.name)}
+    """Floating-point columns that vary and are not the mass itself."""
     chosen: list[str] = []
     for c in infos:
-        if not c.dtype.startswith("float") or c.lo is None or c.constant or c.name in {mass, truth} | inputs:
+        if not c.dtype.startswith("float") or c.lo is None or c.constant or c.name in {mass, truth}:
             continue
         if any(
             np.array_equal(columns[c.name], columns[other], equal_nan=True) for other in (*chosen, *([mass] if mass in columns else []))
@@ -187,10 +195,9 @@ def _guess_features(infos: Sequence[ColumnInfo], mass: str, truth: str, columns:
     return chosen[:_FEATURES]
 
 
-def _evaluate(mass: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
-    if not mass:
-        return None
-    return columns[mass] if mass in columns else Expression(mass.partition("=")[2])(columns)
+def _evaluate(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """A column, or a formula of columns."""
+    return columns[text] if text in columns else Expression(text.partition("=")[2])(columns)
 
 
 def _invalid(m: NDArray[Any] | None, x: Mapping[str, NDArray[Any]]) -> bool:

@@ -70,6 +70,9 @@ class Table(DataSource[TableConfig]):
         """The events of a file that pass the cuts; which of them are known to be background, if a condition says so."""
         config = self.config
         columns, (mass, m_of), features = self._read(path, [*cuts, *([known] if known is not None else [])], truth)
+        for name, formula in {mass: m_of, **features}.items():  # conditions may name what the formulas define
+            if formula is not None and name not in columns:
+                columns[name] = _column(name, formula, columns)
         good = np.ones(len(next(iter(columns.values()))), bool)
         for cut in cuts:
             passed = cut(columns)
@@ -107,8 +110,11 @@ class Table(DataSource[TableConfig]):
         def choose(known: list[str]) -> list[str]:
             defined.extend(definition(text, known) for text in (config.mass, *config.features))
             names = [name for name, formula in defined if formula is None]
-            for formula in (*conditions, *(f for _, f in defined if f is not None)):
+            for formula in (f for _, f in defined if f is not None):
                 names += sorted(formula.names)
+            made = {name for name, formula in defined if formula is not None}
+            for condition in conditions:
+                names += sorted(name for name in condition.names if name in known or name not in made)
             if truth:
                 names.append(truth)
             for name in names:

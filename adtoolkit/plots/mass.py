@@ -72,6 +72,6 @@ def draw_mass(scored: Scored) -> Figure | None:
             label="true signal in the data",
         )
     ax.set(yscale="log", xlim=(edges[0], edges[-1]), ylim=(0.5, 30 * max(float(everything.max()), 1.0)))
-    tidy(ax, mass_label(scored), "events / bin", "dashed: efficiency times scored data")
+    tidy(ax, mass_label(scored), "events / bin", "dashed: efficiency times scored data; points a little aside of their bins' centres")
     legend(ax, loc="upper right")
     return fig

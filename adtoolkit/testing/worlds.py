@@ -219,7 +219,7 @@ def reference_world(seed: int = 0, n: int = 4000, *, n_signal: int = 0, n_test: 
         n: Background events among the objects to judge; as many reference events.
         n_signal: Signal events hidden among them.
         n_test: Truth-labelled test events of each class.
-        features: D.
+        features: Number D of features.
     """
     rng = RunContext(seed=seed, scope=("world",)).rng("reference")
     exact = GammaModel.of(features)

@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 
 
 #: What a tutorial says, where it has the comment ``<!-- remark -->``, if its data were not there to run it.
-NOT_RUN = ":::{note}\nThe data were not at hand where this page was made, so its commands are shown without their output.\n:::"
+NOT_RUN = """:::{note}
+The data were not at hand where this page was made, so its commands are shown without output and pictures, of which the text speaks.
+`adtool data fetch upsilon` brings the data; the site made anew then has them.
+:::"""
 
 
 def fill(app: Sphinx, name: str, source: list[str]) -> None:
@@ -42,6 +45,21 @@ def bundled() -> Registry:
 def readable(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, signature: str | None, returns: str | None) -> Any:
     """Signatures of dataclasses as Python, which Sphinx can lay out."""
     return (signature.replace("<factory>", "...") if signature else signature), returns
+
+
+#: Stands for a colon while napoleon reads, which takes what is before the first colon of an attribute's text for its type.
+COLON = "\ue000"
+
+
+def hide_colon(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Attributes have annotations; their text is a sentence, colons included."""
+    if what in {"attribute", "data", "property"} and lines:
+        lines[0] = lines[0].replace(": ", f"{COLON} ")
+
+
+def show_colon(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Put it back."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
 def sources_digest() -> str:
@@ -72,6 +90,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     executors.executenb = partial(nbclient.execute, coalesce_streams=True)
     app.connect("source-read", fill)
     app.connect("autodoc-process-signature", readable)
+    app.connect("autodoc-process-docstring", hide_colon, priority=400)
+    app.connect("autodoc-process-docstring", show_colon, priority=600)
     app.add_config_value("adtool_sources", "", "env", [str])
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

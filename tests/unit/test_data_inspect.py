@@ -80,8 +80,21 @@ def test_the_mass_of_a_pair_is_suggested_as_a_formula():
     s = inspect_file(UPSILON).suggestion
 
     assert s.mass.startswith("M = sqrt((E1+E2)**2")
-    assert s.features == ("pt1", "eta1", "pt2", "eta2")
+    assert [text.partition(" = ")[0] for text in s.features] == ["pt", "y"]
     assert len(Table(TableConfig(**options_of(s.command))).load(RunContext(seed=0)).events) == 20_000
+
+
+def test_features_of_a_pair_are_how_it_moves(tmp_path):
+    rng = np.random.default_rng(0)
+    columns = {f"{name}{i}": rng.normal(0, 1, N) + (20 if name == "pt" else 0) for i in (1, 2) for name in ("pt", "eta", "phi")}
+    np.savez(tmp_path / "pairs.npz", **columns)
+    found = inspect_file(tmp_path / "pairs.npz")
+    data = Table(TableConfig(**options_of(found.suggestion.command))).load(RunContext(seed=0))
+    x, y = (sum(columns[f"pt{i}"] * f(columns[f"phi{i}"]) for i in (1, 2)) for f in (np.cos, np.sin))
+
+    assert list(found.x) == ["pt", "pz"]
+    assert found.x["pt"] == pytest.approx(np.hypot(x, y))
+    assert data.features == ("pt", "pz")
 
 
 def jets(rng, label=True):

@@ -66,6 +66,14 @@ def test_mass_and_features_may_be_formulas(load, columns):
     assert sorted(data.events.m) == pytest.approx(sorted(columns["mjj"] / 1000), rel=1e-6)
 
 
+def test_cuts_may_name_what_formulas_define(load, columns):
+    options = {"mass": "m = mjj / 1000", "features": ("a", "pt = b / pt"), "scale": 10.0}
+    data = load(columns, cuts=("m < 4", "pt > 1200"), **options)  # a column goes before a formula of its name
+
+    good = (columns["mjj"] < 4000) & (columns["pt"] > 1200)
+    assert sorted(data.events.m) == pytest.approx(sorted(columns["mjj"][good] / 100), rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
