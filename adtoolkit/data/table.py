@@ -119,7 +119,7 @@ class Table(DataSource[TableConfig]):
                 names.append(truth)
             for name in names:
                 if name not in known:
-                    raise UnknownNameError("column", name, known)
+                    raise UnknownNameError("column", name, known, f"See: adtool data inspect {path}")
             if not names:
                 raise ConfigError("The formulas use no column.", "Write, for example, data.mass='M = sqrt(E**2 - p**2)'.")
             return list(dict.fromkeys(names))
