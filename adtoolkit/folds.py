@@ -30,7 +30,7 @@ def assign_grouped(group: NDArray[np.integer], folds: int, rng: np.random.Genera
     names, place = np.unique(group, return_inverse=True)
     if len(names) < folds:
         what = f"The template was made from {len(names)} independent groups of events, fewer than the {folds} folds."
-        raise DataError(what, f"Use fewer: --set scorer.folds={len(names)}")
+        raise DataError(what, f"Use fewer folds, --set scorer.folds={len(names)}, or an estimator with more groups.")
     return assign(np.zeros(len(names), np.int8), folds, rng)[place]
 
 

@@ -114,7 +114,8 @@ class Closure(Metric[ClosureConfig]):
         rng = ctx.rng("closure")
         a, b = (sample[rng.permutation(len(sample))[:n]] for sample in (template, background))
         members, trees = (1, MANY_TREES) if many else (self.config.members, 200)
-        ranking = two_sample(a.x, b.x, self.config.folds, members, rng, b.weight, a_group=a.group, trees=trees)
+        folds = self.config.folds if a.group is None else min(self.config.folds, len(np.unique(a.group)))
+        ranking = two_sample(a.x, b.x, folds, members, rng, b.weight, a_group=a.group, trees=trees)
         numbers["closure-auc"] = auc(ranking)
         lo, hi = interval(bootstrap(ranking, auc, ctx.rng("bootstrap"), self.config.replicas), numbers["closure-auc"])
         numbers |= {"closure-auc-lo": float(lo), "closure-auc-hi": float(hi)}
