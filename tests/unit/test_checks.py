@@ -286,19 +286,6 @@ def _load_wider(cls, directory, device):
 
 _MORE = {"provides": frozenset({Cap.SAMPLE, Cap.LOG_PROB, Cap.RECONSTRUCT})}
 _FIELD = {"provides": frozenset({Cap.SAMPLE, Cap.LOG_PROB, Cap.FIELD})}
-_NOISE = {"provides": frozenset({Cap.SAMPLE, Cap.NOISE, Cap.LOG_PROB})}
-
-
-def _noise_of_the_mass(self, cond, rng):
-    seeds = (cond[:, 0].astype(np.float64) * 1e7).astype(np.int64) + rng.integers(1000)
-    return (self.mean(cond) + self.spread * np.stack([np.random.default_rng(s).standard_normal(2) for s in seeds])).astype(np.float32)
-
-
-def _recurring(self, cond, rng):
-    few = GoodModel.sample(self, cond, rng)
-    return few[rng.integers(max(len(few) // 2, 1), size=len(few))] if len(few) else few
-
-
 _density = GoodModel.log_prob
 _draw = GoodModel.sample
 
@@ -330,15 +317,6 @@ MODELS: list[tuple[str, type, dict[str, Any]]] = [
     ("batch_sizes", model("BatchNorm", log_prob=lambda self, x, cond: _density(self, x - x.mean(0), cond) if len(x) else x[:, 0]), {}),
     ("sample_is_reproducible", model("Global", sample=lambda self, cond, rng: _draw(self, cond, np.random)), {}),
     ("different_seed_differs", model("OneSeed", sample=lambda self, cond, rng: _draw(self, cond, np.random.default_rng(0))), {}),
-    ("noise_is_the_same_at_every_condition", model("OtherNoise", sample=_noise_of_the_mass), _NOISE),
-    ("draws_that_recur_tell_their_events", model("Recurs", sample=_recurring), {}),
-    (
-        "draws_that_recur_tell_their_events",
-        model(
-            "Torn", sample=_recurring, sample_grouped=lambda self, cond, rng: (_recurring(self, cond, rng), np.arange(len(cond)) % 4 // 2)
-        ),
-        {},
-    ),
     ("log_prob_integrates_to_one", model("Unnormalised", log_prob=lambda self, x, cond: _density(self, x, cond) + np.float32(0.3)), {}),
     ("sample_agrees_with_log_prob", model("Displaced", sample=lambda self, cond, rng: _draw(self, cond, rng) + np.float32(0.4)), {}),
     ("sample_agrees_with_log_prob", model("Wide", sample=lambda self, cond, rng: _draw(self, cond, rng) * np.float32(1.5)), {}),
