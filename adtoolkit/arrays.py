@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,11 +23,13 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any] | None], **attrib
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with h5py.File(temporary, "w") as file:
+        buffer = io.BytesIO()  # HDF5 itself does not survive a full disk
+        with h5py.File(buffer, "w") as file:
             for name, value in arrays.items():
                 if value is not None:
                     file.create_dataset(name, data=value)
             file.attrs.update(attributes)
+        temporary.write_bytes(buffer.getbuffer())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -110,7 +110,7 @@ class MassConfig(ComponentConfig):
     """
 
     name: Literal["kde", "histogram", "sideband-fit"] = "kde"
-    bandwidth: float = Field(0.1, gt=0)
+    bandwidth: float = Field(0.1, ge=1e-3, le=10)
     bins: int = Field(60, ge=1)
     sqrt_s: float = Field(13.0, gt=0)
 

@@ -54,7 +54,7 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     Raises:
         AdtoolError: on anything that would fail later for a reason that is known now.
     """
-    from adtoolkit.data.checks import check_cells, check_reference, check_sample, check_window
+    from adtoolkit.data.checks import check_cells, check_labels, check_reference, check_sample, check_window, doubtful
 
     window = config.window
     kinds = ("data", "estimator", "interpolator", "scorer") if plan.estimates else ("data", "scorer")
@@ -62,11 +62,12 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     metrics = {name: registry.load(registry.get("metric", name).component)(config.metrics.values[name]) for name in config.metrics.names}
     dataset = _load(parts["data"], RunContext(seed=config.data_seed, scope=("data",), device=device, stage="data", tell=tell))
     blind = dataset.events.blind()
+    check_labels(dataset.events)
     if window is not None:
         check_window(dataset, window)
     if dataset.scale == "none":
         check_cells(blind.x)
-    elif window is None:
+    else:
         check_sample(blind, dataset.features, dataset.mass)
     uses_reference = plan.region is Region.REFERENCE or Cap.REFERENCE in plan.scorer.needs
     if uses_reference:
@@ -76,6 +77,9 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
         check_reference(reference if whole else inside, dataset, "" if whole else " in the window")
     if Cap.TRUTH in plan.scorer.needs and not _signal_inside(dataset, window):
         raise DataError("There is no truth-labelled signal in the window to train on.", "Leave some out of the data: --set data.n_signal=N")
+    if dataset.scale == "logit":
+        for text in doubtful(blind.x, dataset.features):
+            tell(Event("note", "data", text=text))
     if dataset.events.weight is not None:
         text = "Event weights enter the training, p(m), efficiencies, closure and sculpting, but not counts, thresholds and plots."
         tell(Event("note", "data", text=text))

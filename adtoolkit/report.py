@@ -64,30 +64,31 @@ def counts(events: Mapping[str, int], *, window: bool) -> str:
 
 def print_result(result: RunResult, console: Console, device: str, *, window: bool) -> None:
     """The final table: metrics with uncertainty, events, times, where the run lies."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="metrics", title_justify="left", box=None, header_style="dim", pad_edge=False)
     for column in ("", "value", "68 % interval"):
         table.add_column(column, justify="left" if not column else "right")
     for row in rows(result.metrics):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     for name, why in result.skipped.items():
-        table.add_row(name, "-", f"skipped: {why}")
+        table.add_row(escape(name), "-", escape(f"skipped: {why}"))
     console.print(table)
     console.print()
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim")
     lines.add_column()
-    lines.add_row("events", counts(result.events, window=window))
+    lines.add_row("events", escape(counts(result.events, window=window)))
     if told := result.manifest.get("scorer"):
         shown = (f"{name} {value:,.0f}" if abs(value) >= 100 else f"{name} {value:.4g}" for name, value in told.items())
-        lines.add_row("scorer", ", ".join(shown) + " (mean over folds)")
+        lines.add_row("scorer", escape(", ".join(shown)) + " (mean over folds)")
     cached = cached_seconds(result.manifest)
     taken = (f"{stage} {seconds:.1f} s" + cached.get(stage, "") for stage, seconds in result.times.items())
     lines.add_row("times", ", ".join(taken) + f" on {device}")
     for note in result.notes:
-        lines.add_row("[yellow]note[/]", note)
+        lines.add_row("[yellow]note[/]", escape(note))
     console.print(lines, highlight=False)
-    console.print(f"[dim]run[/]     {result.run}", highlight=False, soft_wrap=True)
+    console.print(f"[dim]run[/]     {escape(str(result.run))}", highlight=False, soft_wrap=True)
     if result.pictures:
         console.print(f"[dim]plots[/]   {', '.join(p.name for p in result.pictures)}", highlight=False, soft_wrap=True)

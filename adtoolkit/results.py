@@ -42,7 +42,7 @@ class Results:
             if missing := set(metric.needs) - has:
                 self.skipped[name] = f"needs {', '.join(sorted(missing))}"
                 continue
-            values = self._guarded(name, lambda m=metric, n=name: m.compute(scored, context.child(n)))  # type: ignore[misc]
+            values = self._guarded(name, lambda m=metric, n=name: _numbers(m.compute(scored, context.child(n))))  # type: ignore[misc]
             for key, value in (values or {}).items():
                 if key in self.metrics:
                     context.note(f"Two metrics give '{key}'; that of '{name}' is kept.")
@@ -63,6 +63,10 @@ class Results:
             self.skipped[name] = f"failed: {type(error).__name__}: {error}"
             self.failures[name] = "".join(traceback.format_exception(error))
             return None
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
 
 
 def write_scores(folder: Path, scored: Scored) -> None:

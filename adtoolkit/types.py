@@ -44,8 +44,8 @@ class Window:
 
     @property
     def label(self) -> str:
-        """For file names: ``3.3-3.7``."""
-        return f"{self.lo:g}-{self.hi:g}"
+        """For file names: ``3.3-3.7``, with all digits that tell windows apart."""
+        return f"{self.lo:.12g}-{self.hi:.12g}"
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class Sample:
         return np.ones(len(self), np.float32) if self.weight is None else self.weight
 
     def blind(self) -> Self:
-        """The same events without truth labels."""
-        return replace(self, truth=None)
+        """The same events without truth labels, and without `row`: where a file is sorted by label, the place tells it."""
+        return replace(self, truth=None, row=None)
 
     @classmethod
     def concat(cls, *samples: Sample) -> Sample:

@@ -74,13 +74,15 @@ class Display:
         self._show()
 
     def _tell(self, task: Task, outcome: Outcome, bad: bool) -> None:
+        from rich.markup import escape
+
         if self.quiet and not bad:
             return
         if bad and outcome.error is not None and (task.kind == "cell" or outcome.status == "failed"):
-            text = f"[red]failed[/] {task.name}: {outcome.error['name']}: {_brief(outcome.error['message'])}"
+            text = f"[red]failed[/] {escape(task.name)}: {escape(outcome.error['name'])}: {escape(_brief(outcome.error['message']))}"
         elif not bad and not self.console.is_terminal:
             what = {"fit": "trained" if outcome.trainings else "found", "template": "drew", "cell": "done"}[task.kind]
-            text = f"{what} {task.name}, {duration(outcome.seconds)}"
+            text = f"{what} {escape(task.name)}, {duration(outcome.seconds)}"
         else:
             return
         self.console.print(f"{self.done}/{self.todo} {text}", highlight=False, soft_wrap=True)

@@ -116,7 +116,7 @@ def print_end(session: Session, console: Console) -> None:
     became = ", ".join(part for part in parts if not part.startswith("0 "))
     trained = counted(session.trainings, "background model")
     console.print(f"{counted(len(session.own), 'cell')}: {became}; {trained} trained", highlight=False)
-    console.print(f"[dim]bench[/]   {session.folder.path}", highlight=False, soft_wrap=True)
+    console.print(f"[dim]bench[/]   {escape(str(session.folder.path))}", highlight=False, soft_wrap=True)
 
 
 def _failures(session: Session) -> Iterator[tuple[str, dict[str, list[int]]]]:
@@ -160,7 +160,7 @@ def print_rows(session: Session, rows: Sequence[Row], metrics: Sequence[str], co
     told = gist(notes_of(session.folder, session.own, session.states))
     print_notes(console, [*session.changed, *caveats(names), *([told] if told else [])])
     if any(row.ok for row in rows):
-        console.print(f"[dim]records[/] {session.folder.path / 'records.csv'}", highlight=False, soft_wrap=True)
+        console.print(f"[dim]records[/] {escape(str(session.folder.path / 'records.csv'))}", highlight=False, soft_wrap=True)
 
 
 def _over_seeds(values: Sequence[float], seeds: int) -> str:

@@ -100,7 +100,9 @@ def _print(summary: Summary, pictures: list[Path]) -> None:
     for text in overall(summary):
         _note(console, text)
     if pictures:
-        console.print(f"[dim]plots[/]   {', '.join(map(str, pictures))}", soft_wrap=True)
+        from rich.markup import escape
+
+        console.print(f"[dim]plots[/]   {escape(', '.join(map(str, pictures)))}", soft_wrap=True)
 
 
 def _note(console: Console, text: str) -> None:

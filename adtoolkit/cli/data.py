@@ -50,6 +50,7 @@ def _draw(inspection: Inspection, out: Path) -> Path:
 
 def _report(inspection: Inspection, picture: Path | None) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
@@ -60,7 +61,7 @@ def _report(inspection: Inspection, picture: Path | None) -> None:
     for c in inspection.columns[:_SHOWN]:
         number = ".0f" if "int" in c.dtype else ".5g"
         lo, hi = ("" if v is None else f"{v:{number}}" for v in (c.lo, c.hi))
-        table.add_row(c.name, c.dtype, lo, hi, str(c.invalid or ""), "constant" if c.constant else "")
+        table.add_row(escape(c.name), c.dtype, lo, hi, str(c.invalid or ""), "constant" if c.constant else "")
     console.print(table)
     if len(inspection.columns) > _SHOWN:
         console.print(f"... and {len(inspection.columns) - _SHOWN} more columns; --json has them all", markup=False)

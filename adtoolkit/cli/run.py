@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -95,6 +96,6 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "times": dict(result.times),
         "skipped": dict(result.skipped),
         "notes": list(result.notes),
-        "scorer": result.manifest.get("scorer"),
+        "scorer": {name: value if math.isfinite(value) else None for name, value in (result.manifest.get("scorer") or {}).items()},
         "trainings": result.manifest.get("trainings"),
     }

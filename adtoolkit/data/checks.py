@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adtoolkit.errors import DataError
-from adtoolkit.types import Dataset, Sample, Window
+from adtoolkit.types import Array, Dataset, Sample, Window
 
 #: Fewer events than this, in all or in the window, are refused.
 MIN_EVENTS: Final = 100
@@ -189,6 +189,37 @@ def check_cells(x: NDArray[Any], *, what: str = "events", fix: str = "Use a larg
 def check_sample(sample: Sample, features: Sequence[str], mass: str) -> None:
     """`check_features` of a sample."""
     check_features(sample.x, sample.m, features, mass)
+
+
+def check_labels(sample: Sample) -> None:
+    """Weights are finite and not negative, not all zero; truth is 0 or 1.
+
+    Raises:
+        DataError: if one of these does not hold.
+    """
+    weight, truth = sample.weight, sample.truth
+    if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise DataError("Event weights are negative, not finite or all zero.", "No method here can use them: leave the weights out.")
+    if truth is not None and not np.isin(truth, (0, 1)).all():
+        raise DataError("Truth labels hold other values than 0 and 1.", "Make it 1 for signal and 0 for background.")
+
+
+#: From this share of events with one value, or of the range that most values fill, a feature is pointed out.
+_SPIKE, _FILLED = 0.005, 0.01
+
+
+def doubtful(x: Array, features: Sequence[str]) -> Iterator[str]:
+    """What of [N, D] features a smooth model will not learn, as sentences: values that recur, and outliers that set the scale."""
+    for name, column in zip(features, x.T, strict=True):
+        values, count = np.unique(column, return_counts=True)
+        most = int(count.argmax())
+        lo, hi = np.quantile(column.astype(np.float64), [0.01, 0.99])
+        filled = (hi - lo) / max(float(values[-1]) - float(values[0]), 1e-300)
+        if count[most] > max(_SPIKE * len(column), 2):
+            share, why = count[most] / len(column), "smooth models smear it, and a classifier that sees this finds an excess of nothing"
+            yield f"Feature '{name}' has the value {values[most]:g} in {share:.1%} of the events: {why}."
+        if filled < _FILLED:
+            yield f"Feature '{name}': 98 % of the events fill {filled:.2g} of its range. Outliers set its scale: cut them away."
 
 
 def check_reference(sample: Sample, dataset: Dataset, where: str) -> None:

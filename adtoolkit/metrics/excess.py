@@ -95,6 +95,13 @@ def _relative_error(passed: Mask, group: NDArray[np.int64] | None, eps: float, f
     return float(max(poisson, np.sqrt((beyond**2).sum() * len(size) / free) / (eps * len(passed))))
 
 
+def _fewest(scored: Scored) -> int | None:
+    """Template events of the fold that has the fewest; None without a template."""
+    if scored.template_fold is None:
+        return None
+    return int(np.bincount(scored.template_fold, minlength=scored.folds).min())
+
+
 class Excess(Metric[ExcessConfig]):
     """Events of the window that pass a cut, and how many the template lets expect, at fixed background efficiencies.
 
@@ -114,6 +121,11 @@ class Excess(Metric[ExcessConfig]):
             cut = cut_at(scored, eps)
             if cut.expected < self.config.least:
                 ctx.note(f"excess@{power(eps)} left out: {cut.expected:.3g} events are expected, fewer than {self.config.least:g}.")
+                continue
+            if (fewest := _fewest(scored)) is not None and eps * (fewest + 1) < 1:
+                ctx.note(
+                    f"excess@{power(eps)} left out: a fold has {fewest:,} events of the template, too few for a cut that {eps:g} pass."
+                )
                 continue
             name = power(eps)
             out |= {f"observed@{name}": float(cut.observed), f"expected@{name}": cut.expected}
