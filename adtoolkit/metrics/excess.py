@@ -117,12 +117,13 @@ class Excess(Metric[ExcessConfig]):
 
     def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
         out: dict[str, float] = {}
+        fewest = _fewest(scored)
         for eps in self.config.at:
             cut = cut_at(scored, eps)
             if cut.expected < self.config.least:
                 ctx.note(f"excess@{power(eps)} left out: {cut.expected:.3g} events are expected, fewer than {self.config.least:g}.")
                 continue
-            if (fewest := _fewest(scored)) is not None and eps * (fewest + 1) < 1:
+            if fewest is not None and eps * (fewest + 1) < 1:
                 ctx.note(
                     f"excess@{power(eps)} left out: a fold has {fewest:,} events of the template, too few for a cut that {eps:g} pass."
                 )
