@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext
-from adtoolkit.errors import AdtoolError, DataError
+from adtoolkit.errors import AdtoolError, DataError, PluginError
 from adtoolkit.events import Event
 from adtoolkit.mass import MassModel, fit_mass
 from adtoolkit.plugin import Region
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: A template smaller than this says nothing about a background.
 MIN_TEMPLATE: Final = 100
+#: Fewer labelled signal events cannot be learnt from once folds have divided them.
+MIN_SIGNAL: Final = 50
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
 
     window = config.window
     kinds = ("data", "estimator", "interpolator", "scorer") if plan.estimates else ("data", "scorer")
-    parts = {kind: _part(registry, kind, getattr(config, kind)) for kind in kinds}
-    metrics = {name: registry.load(registry.get("metric", name).component)(config.metrics.values[name]) for name in config.metrics.names}
+    parts = {kind: _part(registry, kind, (section := getattr(config, kind)).name, section.options) for kind in kinds}
+    metrics = {name: _part(registry, "metric", name, config.metrics.values[name]).instance for name in config.metrics.names}
     dataset = _load(parts["data"], RunContext(seed=config.data_seed, scope=("data",), device=device, stage="data", tell=tell))
     blind = dataset.events.blind()
     check_labels(dataset.events)
@@ -75,8 +78,9 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
         inside = reference if window is None else reference[window.contains(reference.m)]
         whole = plan.region is Region.REFERENCE or window is None
         check_reference(reference if whole else inside, dataset, "" if whole else " in the window")
-    if Cap.TRUTH in plan.scorer.needs and not _signal_inside(dataset, window):
-        raise DataError("There is no truth-labelled signal in the window to train on.", "Leave some out of the data: --set data.n_signal=N")
+    if Cap.TRUTH in plan.scorer.needs and (n := _signal_inside(dataset, window)) < MIN_SIGNAL:
+        what = f"There are {n} truth-labelled signal events in the window where {MIN_SIGNAL} are needed to train on."
+        raise DataError(what, "Take data with more signal; what is not injected counts too: --set data.n_signal=N")
     if dataset.scale == "logit":
         for text in doubtful(blind.x, dataset.features):
             tell(Event("note", "data", text=text))
@@ -91,9 +95,11 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
         raise DataError(f"The template would have {n} events where {MIN_TEMPLATE} are needed.", "Raise --set template.oversample=VALUE")
     mass = fit_mass(config.mass, dataset.events.m, window, dataset.events.weight)
     for kind in kinds[1:]:
-        parts[kind].instance.check(blind, window)
-    for metric in metrics.values():
-        metric.check(blind, window)
+        with _blamed(kind, parts[kind].record.name):
+            parts[kind].instance.check(blind, window)
+    for name, metric in metrics.items():
+        with _blamed("metric", name):
+            metric.check(blind, window)
     # one range for all that a model may be shown as known: a feature must not be constant in one and vary in the other
     known = Sample.concat(blind, dataset.region(Region.REFERENCE, window)) if uses_reference else blind
     prep = Preprocess.fit(known) if dataset.scale == "logit" else Preprocess.none(len(dataset.features))
@@ -126,28 +132,40 @@ def count_events(dataset: Dataset, window: Window | None) -> dict[str, int]:
     return counts
 
 
-def _part(registry: Registry, kind: Any, section: Any) -> Part:
-    record = registry.get(kind, section.name).component
-    return Part(record, registry.load(record)(section.options))
+def _part(registry: Registry, kind: Any, name: str, options: Any) -> Part:
+    record = registry.get(kind, name).component
+    with _blamed(kind, record.name):
+        return Part(record, registry.load(record)(options))
+
+
+@contextmanager
+def _blamed(kind: str, name: str) -> Iterator[None]:
+    """Say whose code it was that failed.
+
+    Raises:
+        PluginError: instead of whatever else a component raises.
+    """
+    try:
+        yield
+    except (AdtoolError, MemoryError):
+        raise
+    except Exception as error:
+        what = f"The {'data source' if kind == 'data' else kind} '{name}' failed: {' '.join(f'{type(error).__name__}: {error}'.split())}."
+        raise PluginError(what, f"Try: adtool check {name}") from error
 
 
 def _load(source: Part, context: RunContext) -> Dataset:
-    try:
+    with _blamed("data", source.record.name):
         dataset = source.instance.load(context)
-    except (AdtoolError, KeyboardInterrupt, MemoryError):
-        raise
-    except Exception as error:
-        what = f"The data source '{source.record.name}' failed: {type(error).__name__}: {error}"
-        raise DataError(what, f"Try: adtool check {source.record.name}") from error
     if not isinstance(dataset, Dataset):
         raise DataError(f"The data source '{source.record.name}' gave a {type(dataset).__name__} instead of a Dataset.")
     return dataset
 
 
-def _signal_inside(dataset: Dataset, window: Window | None) -> bool:
-    """Whether there is signal to learn from, in the data (the truth of which such a scorer may use) or kept for tests."""
-    for sample in (dataset.events, dataset.test):
-        inside = np.ones(len(sample), bool) if window is None else window.contains(sample.m)
-        if sample.truth is not None and (sample.truth[inside] == 1).any():
-            return True
-    return False
+def _signal_inside(dataset: Dataset, window: Window | None) -> int:
+    """How much signal there is to learn from, in the data (the truth of which such a scorer may use) and kept for tests."""
+    return sum(
+        int((sample.truth[slice(None) if window is None else window.contains(sample.m)] == 1).sum())
+        for sample in (dataset.events, dataset.test)
+        if sample.truth is not None
+    )

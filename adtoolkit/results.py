@@ -17,7 +17,7 @@ from adtoolkit.store import write_atomic
 
 
 class Results:
-    """Collects numbers and files; a metric or picture that fails loses only itself.
+    """Collects numbers and files; a metric or a picture that fails loses only itself.
 
     Attributes:
         metrics: Flat names to numbers.
@@ -48,13 +48,18 @@ class Results:
                     context.note(f"Two metrics give '{key}'; that of '{name}' is kept.")
                 if np.isfinite(value):
                     self.metrics[key] = float(f"{value:.8g}")
+                else:
+                    context.note(f"'{name}' gave {value} for {key}, which is left out.")
         write_atomic(self.folder / "metrics.json", json.dumps(self.metrics, indent=1))
 
-    def draw(self, scored: Scored, title: str = "") -> None:
-        """Draw the pictures; the title says what was searched, and how."""
+    def draw(self, scored: Scored, title: str, context: RunContext) -> None:
+        """Draw the pictures; the title says what was searched, and how. One that fails is noted: the numbers stand without it."""
         from adtoolkit.plots import draw_all
 
-        self.pictures = list(self._guarded("pictures", lambda: draw_all(scored, self.metrics, self.folder, title)) or [])
+        def lost(name: str, error: Exception) -> None:
+            context.note(f"The picture {name} could not be drawn: {' '.join(f'{type(error).__name__}: {error}'.split())}.")
+
+        self.pictures = draw_all(scored, self.metrics, self.folder, title, lost)
 
     def _guarded(self, name: str, work: Callable[[], Any]) -> Any:
         try:

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from adtoolkit.errors import CacheError
 from adtoolkit.events import Event
 from adtoolkit.store import disk_errors, write_atomic
 
@@ -61,12 +62,16 @@ class RunFolder:
                 tell(Event("note", "run", text=f"Another process writes the same run, {self.path}; waiting for it."))
                 lock.acquire()
         try:
-            with disk_errors(self.path):
-                self._move(self.path, self.previous)
-                write_atomic(self.path / "config.toml", config)
-                (self.path / "events.jsonl").write_text("")
-            self.manifest = {"status": "running", "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, **provenance()}
-            self.update()
+            try:
+                with disk_errors(self.path):
+                    self._move(self.path, self.previous)
+                    write_atomic(self.path / "config.toml", config)
+                    (self.path / "events.jsonl").write_text("")
+                self.manifest = {"status": "running", "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, **provenance()}
+                self.update()
+            except CacheError:
+                self._restore()
+                raise
             yield
         finally:
             lock.release()
@@ -108,11 +113,16 @@ class RunFolder:
 
     def refused(self, error: BaseException) -> None:
         """The run was refused before it made anything: what an earlier one left stands again."""
-        if (self.previous / "manifest.json").exists():
-            self._move(self.previous, self.path)
-            shutil.rmtree(self.previous, ignore_errors=True)
-        else:
+        if not self._restore():
             self.failed(error, "refused")
+
+    def _restore(self) -> bool:
+        """Put back what was set aside; says whether there was something."""
+        if not (self.previous / "manifest.json").exists():
+            return False
+        self._move(self.previous, self.path)
+        shutil.rmtree(self.previous, ignore_errors=True)
+        return True
 
     def failed(self, error: BaseException, status: str = "failed") -> None:
         """Record why a run ended; itself never raises, so that the reason is not hidden."""

@@ -25,7 +25,7 @@ from adtoolkit.runfolder import RunFolder, folder_name
 from adtoolkit.scored import Scored
 from adtoolkit.scoring import Pool
 from adtoolkit.stages import FitJob, Workshop
-from adtoolkit.store import Entry, Overwrite, Store
+from adtoolkit.store import Entry, Overwrite, Store, disk_errors
 from adtoolkit.types import Sample
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Run:
         c = self.config
         self.parts = (c.estimator.name, c.interpolator.name, c.scorer.name) if self.plan.estimates else (c.scorer.name,)
         window = c.window.label if c.window else ""
-        self.folder = RunFolder(Path(c.run.out) / folder_name(c.data.name, window, self.parts, c.seed, c.digest))
+        self.folder = RunFolder(Path(c.run.out).expanduser() / folder_name(c.data.name, window, self.parts, c.seed, c.digest))
         self.notes: list[str] = []
         self.times: dict[str, float] = {}
         self.heard: list[Event] = []
@@ -203,7 +203,7 @@ class Run:
         context = replace(self.shop.context, scope=("metric",), stage="metrics", workdir=self.folder.path)
         self._timed("metrics", lambda: results.measure(prepared.metrics, scored, context))
         if self.pictures:
-            self._timed("pictures", lambda: results.draw(scored, self.title))
+            self._timed("pictures", lambda: results.draw(scored, self.title, context))
         self._hear(Event("finished", "metrics", values={"seconds": self.times["metrics"]}))
         self.times["total"] = round(time.perf_counter() - started, 3)
         self.folder.update(
@@ -242,6 +242,8 @@ class Run:
         if isinstance(model, InPhysicalUnits):
             model = model.preprocessed(prepared.prep, replace(self.shop.context, scope=("estimator", estimator.record.name)))
         scope = ("interpolator", interpolator.record.name)
+        with disk_errors(self.folder.path):
+            self.folder.path.mkdir(parents=True, exist_ok=True)
         bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder.path))
         inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]
         conditions = None if inside.context is None else inside.cond

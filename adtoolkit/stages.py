@@ -103,8 +103,8 @@ class Workshop:
 
 def _clear_if_stale(work: Path, source: Mapping[str, str]) -> None:
     """Drop the checkpoints of an interrupted try if the code has changed since: old weights must not meet a new loss."""
-    stamp, text = work / "source.json", json.dumps(source, sort_keys=True)
-    if stamp.exists() and stamp.read_text() == text:
+    stamp, text = work / "source.json", json.dumps(source, sort_keys=True).encode()
+    if stamp.exists() and stamp.read_bytes() == text:
         return
     for path in work.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -41,7 +41,7 @@ def key_of(parts: Mapping[str, Any]) -> str:
 def default_root() -> Path:
     """``$ADTOOLKIT_CACHE``, else the user's cache folder."""
     if given := os.environ.get("ADTOOLKIT_CACHE"):
-        return Path(given)
+        return Path(given).expanduser()
     from platformdirs import user_cache_path
 
     return user_cache_path("adtoolkit")

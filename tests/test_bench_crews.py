@@ -78,6 +78,33 @@ def test_a_task_that_kills_every_worker_is_given_up():
     assert crew.given.count("template") == 3
 
 
+def test_a_task_that_kills_every_worker_does_not_take_its_neighbours_with_it():
+    """All that is under way breaks with a pool of processes; which of them is to blame is found out one by one."""
+    tasks = [Task(name, "cell", name, ()) for name in ("good 1", "bad", "good 2", "good 3")]
+    under_way = set()
+
+    class Pool(FakeCrew):
+        """Both tasks under way end broken when one of them is the bad one."""
+
+        def submit(self, task, site):
+            self.given.append(task.id)
+            future = Future()
+            under_way.add((task.id, future))
+            if len(under_way) == self.slots or task.id == "good 3" or self.given.count(task.id) > 1:
+                broken = "bad" in {name for name, _ in under_way}
+                for _, each in under_way:
+                    each.set_exception(BrokenProcessPool()) if broken else each.set_result(Outcome("done"))
+                under_way.clear()
+            return future
+
+    ends, crew = {}, Pool(None)
+    Driver(tasks, crew, Site("/", "/", "/", "1"), lambda task: None, lambda task, outcome: ends.setdefault(task.id, outcome.status)).drive()
+
+    assert ends == {"good 1": "done", "bad": "failed", "good 2": "done", "good 3": "done"}
+    assert crew.given.count("bad") == 3
+    assert crew.given.count("good 1") <= 2
+
+
 def test_what_is_refused_leaves_the_cells_to_find_out_for_themselves():
     ends, _ = drive(lambda task, _: Outcome("refused", {"message": "no"}) if task.kind == "fit" else Outcome("done"), CHAIN)
 

@@ -284,3 +284,17 @@ def test_an_option_that_is_not_there_is_named_with_its_component(bench, text, me
 
 def test_seeds_below_zero_are_refused(bench):
     assert "whole numbers, 0 or larger" in bench(HEAD.replace("[0]", "[-1]") + '[matrix]\nscorer = ["random"]\n').stderr
+
+
+def test_two_matrix_files_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = HEAD + '[matrix]\nscorer = ["random"]\n'
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "scan.toml").write_text(text)
+
+    first, again, other = (adtool(file) for file in ("a/scan.toml", "a/scan.toml", "b/scan.toml"))
+
+    assert [first.exit_code, again.exit_code, other.exit_code] == [0, 0, 0]
+    assert "holds the bench of" not in first.output + again.output
+    assert "bench/scan holds the bench of a/scan.toml" in " ".join(other.output.split())

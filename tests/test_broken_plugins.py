@@ -179,3 +179,14 @@ def test_check_says_what_is_wrong_and_what_to_do(broken: Install, change: tuple[
     assert len(told) == len(set(told)) <= 4
     assert {text.removeprefix("as ") for text in found.values()} - set(told) <= set(found)
     assert "adtool check blob --debug" in done.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("method", ["__init__(self, config)", "check(self, events, window)"])
+def test_a_plugin_that_fails_before_training_is_blamed_by_name(broken: Install, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken("class Blobs(BackgroundEstimator):\n", f"class Blobs(BackgroundEstimator):\n    def {method}:\n        return 1 / 0\n")
+    monkeypatch.setenv("ADTOOLKIT_PLUGINS", "blob,cathode")
+
+    done = adtool("run", "--data", "toy-bump", "--preset", "smoke", "--estimator", "blob")
+
+    assert done.exit_code == 2
+    assert done.stderr == "error: The estimator 'blob' failed: ZeroDivisionError: division by zero. Try: adtool check blob\n"

@@ -46,6 +46,8 @@ class Driver:
         self.ready: list[tuple[tuple[int, int], str]] = []
         self.open: dict[Future[Outcome], Task] = {}
         self.tries: dict[str, int] = {}
+        #: Under way when a worker died. Each is tried again alone, so that the one to blame does not take others down with it.
+        self.suspects: set[str] = set()
 
     def drive(self) -> None:
         """Do all tasks.
@@ -85,7 +87,7 @@ class Driver:
                 self.crew.revive()
 
     def _hand_out(self) -> None:
-        while self.ready and (self.crew.slots is None or len(self.open) < self.crew.slots):
+        while self.ready and self._room():
             _, name = heapq.heappop(self.ready)
             task = self.tasks[name]
             self.begun(task)
@@ -95,8 +97,17 @@ class Driver:
                 self._again(task)
                 self.crew.revive()
 
+    def _room(self) -> bool:
+        """Whether the next task may be given away."""
+        if not self.open:
+            return True
+        if self.ready[0][1] in self.suspects or any(task.id in self.suspects for task in self.open.values()):
+            return False
+        return self.crew.slots is None or len(self.open) < self.crew.slots
+
     def _again(self, task: Task) -> None:
         """A worker died, perhaps of this task."""
+        self.suspects.add(task.id)
         self.tries[task.id] = self.tries.get(task.id, 0) + 1
         if self.tries[task.id] < TRIES:
             heapq.heappush(self.ready, (self.rank[task.id], task.id))

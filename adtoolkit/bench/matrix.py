@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -91,7 +92,8 @@ def _base(path: Path, name: object) -> dict[str, Any]:
         return {}
     if not isinstance(name, str):
         raise ConfigError(f"base = {name!r} must be the name of a run configuration.", 'Write base = "search.toml"')
-    return read_file(path.parent / name)
+    base = read_file(path.parent / name)
+    return base | {table: _table(table, base[table]) for table in TABLES if table in base}
 
 
 def _seeds(seeds: object) -> tuple[int, ...]:
@@ -165,9 +167,13 @@ def _single(axis: str, value: Any) -> Any:
 
 
 def _distinct(what: str, values: list[Any]) -> None:
-    for i, value in enumerate(values):
-        if value in values[:i]:
+    seen: set[Any] = set()
+    for value in values:
+        # 1 and 1.0 are the same value, true is another
+        key = type(value) is bool, value if isinstance(value, Hashable) else json.dumps(value, default=str)
+        if key in seen:
             raise ConfigError(f"{what} lists {value!r} twice.", "Leave one out")
+        seen.add(key)
 
 
 def _expect(table: Mapping[str, Any]) -> dict[str, int]:

@@ -196,6 +196,10 @@ def open_bench(
     states = folder.states(cells)
     index, of = part
     own = cells if of == 1 else graph.slice_of(cells, index, of)
+    before = folder.record().get("file")
+    if before is not None and Path(str(before)).absolute() != file.absolute():
+        text = f"{folder.path} holds the bench of {before}; its list of cells is replaced, its runs are kept. Use --out DIR to keep both."
+        expansion.notes.append(text)
     notes = [*expansion.notes, *(state.note + "; the cell counts as missing." for state in states.values() if state.note)]
     session = Session(matrix, folder, cells, own, states, notes, registry, overwrite, Store(), stack)
     if overwrite != "always":

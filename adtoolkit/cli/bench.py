@@ -151,7 +151,8 @@ def _run(session: Session, console: Console, options: dict[str, Any], quiet: boo
     except KeyboardInterrupt as error:
         count = session.count()
         done = f"{count['done']} of {counted(len(session.own) - count['blocked'], 'cell')} done"
-        raise click.Abort(f"{done}; the same command goes on from here.") from error
+        on = "with --overwrite only-missing a bench goes on" if options["overwrite"] == "always" else "the same command goes on"
+        raise click.Abort(f"{done}; {on} from here.") from error
     finally:
         crew.close(now=now)
     _tell(as_json, lambda: {"bench": str(session.folder.path), **summary(session)}, lambda: print_end(session, console))

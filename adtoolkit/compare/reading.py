@@ -65,6 +65,20 @@ def read_run(folder: Path) -> RunRecord:
         return replace(record, status="unreadable", reason="config.toml is missing", whole=False)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         return replace(record, status="unreadable", reason=f"config.toml cannot be read: {error}", whole=False)
+    try:
+        return _understood(record, tables, config, manifest, fault, folder)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        return replace(record, status="unreadable", reason=f"its records cannot be understood: {type(error).__name__}: {error}")
+
+
+def _understood(
+    record: RunRecord, tables: Mapping[str, Any], config: dict[str, Any], manifest: Mapping[str, Any], fault: str, folder: Path
+) -> RunRecord:
+    """What well-formed files tell.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError, IndexError: if they hold something else than a run writes.
+    """
     mix = manifest.get("mix") or {}
     estimates = mix["interpolator"] is not None if "interpolator" in mix else config.get("estimator.name") != "none"
     seed = config.pop("seed", None)
@@ -83,10 +97,10 @@ def _told(record: RunRecord, manifest: Mapping[str, Any], folder: Path) -> RunRe
     record = replace(
         record,
         status=status,
-        skipped=manifest.get("skipped") or {},
-        notes=tuple(manifest.get("notes") or ()),
-        events=manifest.get("events") or {},
-        digests=manifest.get("digests") or {},
+        skipped=dict(manifest.get("skipped") or {}),
+        notes=tuple(map(str, manifest.get("notes") or ())),
+        events=dict(manifest.get("events") or {}),
+        digests=dict(manifest.get("digests") or {}),
         digest=str(manifest.get("digest") or ""),
         stages={key: float(stage["seconds"]) for key, stage in stages.items()},
         cpu={key: float(stage["cpu"]) for key, stage in stages.items() if "cpu" in stage},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adtoolkit.errors import DataError
+from adtoolkit.store import default_root
 
 ZENODO: Final = "https://zenodo.org/api/records"
 _CHUNK: Final = 1 << 18
@@ -62,9 +62,7 @@ SETS: Final[dict[str, tuple[Remote, ...]]] = {"lhco": (LHCO,), "lhco-extra": (LH
 
 def downloads_folder() -> Path:
     """Where downloads lie: ``downloads`` in ``$ADTOOLKIT_CACHE`` or in the user's cache folder."""
-    import platformdirs
-
-    return Path(os.environ.get("ADTOOLKIT_CACHE") or platformdirs.user_cache_path("adtoolkit")).expanduser() / "downloads"
+    return default_root() / "downloads"
 
 
 def locate(remote: Remote, api: str = ZENODO) -> tuple[str, str]:

@@ -9,6 +9,9 @@ from pydantic import Field, PositiveInt
 
 from adtoolkit.config import ComponentConfig
 
+#: A share of events that pass a cut.
+Efficiency = Annotated[float, Field(gt=0.0, lt=1.0)]
+
 
 class BootstrapConfig(ComponentConfig):
     """Options of metrics with bootstrap intervals.
@@ -51,7 +54,7 @@ class SicConfig(FlooredConfig):
         at: Background efficiencies.
     """
 
-    at: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4)
+    at: tuple[Efficiency, ...] = (1e-1, 1e-2, 1e-3, 1e-4)
 
 
 class MaxSicConfig(FlooredConfig):
@@ -65,7 +68,7 @@ class RejectionConfig(FlooredConfig):
         at: Signal efficiencies.
     """
 
-    at: tuple[float, ...] = (0.2, 0.5)
+    at: tuple[Efficiency, ...] = (0.2, 0.5)
 
 
 class ClosureConfig(BootstrapConfig):
@@ -112,7 +115,7 @@ class ExcessConfig(ComponentConfig):
         least: Events that must be expected; with fewer a cut is left out.
     """
 
-    at: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = (1e-1, 1e-2, 1e-3)
+    at: tuple[Efficiency, ...] = (1e-1, 1e-2, 1e-3)
     least: float = Field(default=1.0, gt=0.0)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from adtoolkit.scorers.config import ClassifierConfig
@@ -64,7 +64,7 @@ class MlpEnsemble:
     def save(self, directory: Path) -> None:
         """Write one safetensors file."""
         tensors = {f"parameter.{i:02d}": t.contiguous().cpu() for i, t in enumerate(self.parameters)}
-        save_file({**tensors, "mean": self.mean.cpu(), "scale": self.scale.cpu()}, directory / FILE)
+        (directory / FILE).write_bytes(save({**tensors, "mean": self.mean.cpu(), "scale": self.scale.cpu()}))
 
     @classmethod
     def load(cls, directory: Path, device: str) -> Self:

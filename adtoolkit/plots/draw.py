@@ -18,7 +18,13 @@ from adtoolkit.plots.style import headed, save
 from adtoolkit.scored import Scored
 
 
-def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path, title: str = "") -> list[Path]:
+def draw_all(
+    scored: Scored,
+    metrics: Mapping[str, float],
+    directory: Path,
+    title: str = "",
+    lost: Callable[[str, Exception], None] | None = None,
+) -> list[Path]:
     """Draw what the scored events allow: SIC and ROC need truth, features need a template, signal and scan a scorer that learns them.
 
     Args:
@@ -27,6 +33,8 @@ def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path, titl
         directory: Where to write ``sic.png``, ``roc.png``, ``features.png``, ``mass.png``, ``scores.png``,
             ``signal.png``, ``scan.png``.
         title: What was searched, and how; written above each picture.
+        lost: Called with the name of a picture that could not be drawn (a feature's name that is no valid formula, a full disk)
+            and why; None: the error is raised.
 
     Returns:
         The files written.
@@ -41,5 +49,13 @@ def draw_all(scored: Scored, metrics: Mapping[str, float], directory: Path, titl
         "signal": lambda: draw_signal(scored),
         "scan": lambda: draw_scan(scored),
     }
-    drawn = ((name, draw()) for name, draw in figures.items())
-    return [save(headed(fig, title), directory / f"{name}.png") for name, fig in drawn if fig is not None]
+    files = []
+    for name, draw in figures.items():
+        try:
+            if (figure := draw()) is not None:
+                files.append(save(headed(figure, title), directory / f"{name}.png"))
+        except Exception as error:
+            if lost is None:
+                raise
+            lost(f"{name}.png", error)
+    return files

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -72,10 +72,8 @@ class HgbEnsemble:
     def save(self, directory: Path) -> None:
         """Write one safetensors file."""
         fields = {f"nodes.{name}": np.ascontiguousarray(self.nodes[name]) for name in _FIELDS}
-        save_file(
-            {**fields, "trees": self.trees, "members": self.members, "baseline": self.baseline, "inputs": np.array([self.inputs])},
-            directory / FILE,
-        )
+        parts = {**fields, "trees": self.trees, "members": self.members, "baseline": self.baseline, "inputs": np.array([self.inputs])}
+        (directory / FILE).write_bytes(save(parts))
 
     @classmethod
     def load(cls, directory: Path) -> Self:

@@ -8,7 +8,7 @@ from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from adtoolkit.interfaces import Model
 from adtoolkit.types import Array
@@ -56,7 +56,7 @@ class RadOtModel(Model):
     def save(self, directory: Path) -> None:
         parts = {"below": self.below, "above": self.above, "pairs": self.pairs, "weight": self.weight, "group": self.group}
         # safetensors writes the memory of an array that is not contiguous, in silence
-        save_file({name: np.ascontiguousarray(part) for name, part in parts.items()}, directory / FILE)
+        (directory / FILE).write_bytes(save({name: np.ascontiguousarray(part) for name, part in parts.items()}))
 
     @classmethod
     def load(cls, directory: Path, device: str) -> Self:  # noqa: ARG003 - numpy has no device

@@ -220,6 +220,19 @@ def test_many_cells_must_be_confirmed_before_they_are_made(cells):
         cells(text)
 
 
+def test_an_axis_of_very_many_values_is_refused_at_once(cells):
+    """Looking for a value that stands twice must not take time that grows with the square of their number."""
+    with pytest.raises(ConfigError, match=r"200,000 cells.*--yes"):
+        cells(f'[matrix]\n"data.n_signal" = {list(range(100_000))}\nscorer = ["random"]')
+
+
+def test_a_base_whose_part_is_no_table_is_refused(cells, tmp_path):
+    (tmp_path / "base.toml").write_text('scorer = "random"\n')
+
+    with pytest.raises(ConfigError, match=r"'scorer' must be a table"):
+        cells('[matrix]\n"data.n_signal" = [0]', head='base = "base.toml"\n')
+
+
 REFUSED = {
     "empty": ("", "has no cells"),
     "empty axis": ("[matrix]\nscorer = []", "at least one value"),
