@@ -12,6 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 #: Numbers that are kept of each cell.
 KEPT = (
     *("auc", "sic@1e-1", "sic@1e-2", "sic@1e-3", "max-sic", "closure-auc", "sculpting-chi2"),
@@ -49,6 +51,7 @@ def cell(bench: Path, entry: dict[str, Any]) -> dict[str, Any]:
         "events": counts["data in window"],
         "metrics": {name: metrics[name] for name in KEPT if name in metrics},
         "cpu_s": cost(manifest["stages"]),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
     }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+#: Vector instructions of the machine that cells ran on which do not say.
+USUAL = "AVX512"
 
 
 def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str]:
@@ -17,7 +21,12 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
     yield f"{remark} Median over seeds, and in brackets the 16 to 84 % band; `sic@e` is the significance improvement at background"
     yield "efficiency e, `closure` the AUC between template and true background of the window. CPU seconds of one core, medians:"
     yield "training of the background model, template, densities and scorer (all folds). A model trained on all events, `sigma`,"
-    yield "serves its four rows. Seeds: how many of them a row has.\n"
+    yield "serves its four rows. Seeds: how many of them a row has."
+    usual = Counter(run.get("cpu", USUAL) for run in runs).most_common(1)[0][0]
+    others = sorted({run.get("cpu", USUAL) for run in runs} - {usual})
+    if others:
+        yield f"Seconds are those of a machine with {usual}; a star marks rows that ran on a slower one alone ({', '.join(others)})."
+    yield ""
     for n_signal in sorted({run["n_signal"] for run in runs}):
         chosen = [run for run in runs if run["n_signal"] == n_signal]
         ratios = [run["signal"] / (run["events"] - run["signal"]) ** 0.5 for run in chosen]
@@ -27,8 +36,10 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
         for method in dict.fromkeys(run["method"] for run in chosen):
             own = [run for run in chosen if run["method"] == method]
             cells = [_spread([run["metrics"].get(key) for run in own]) for key in ("sic@1e-1", "sic@1e-2", "sic@1e-3", "closure-auc")]
-            times = [_middle([run["cpu_s"].get(kind) for run in own]) for kind in ("fit", "template")]
-            scorer = _middle([run["cpu_s"].get("score", 0.0) + run["cpu_s"].get("density", 0.0) for run in own])
+            timed = [run for run in own if run.get("cpu", USUAL) == usual]
+            star = "" if timed else "\\*"
+            times = [_middle([run["cpu_s"].get(kind) for run in timed or own], star) for kind in ("fit", "template")]
+            scorer = _middle([run["cpu_s"].get("score", 0.0) + run["cpu_s"].get("density", 0.0) for run in timed or own], star)
             yield f"| {method} | {len(own)} | {' | '.join([*cells, *times, scorer])} |"
         yield ""
     yield f"```console\n$ {data['command']}\n```\n"
@@ -44,7 +55,7 @@ def _spread(values: list[Any]) -> str:
     return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def _middle(values: list[Any]) -> str:
+def _middle(values: list[Any], star: str) -> str:
     """Median of seconds."""
     known = [value for value in values if value]
-    return f"{np.median(known):.0f}" if known else "-"
+    return f"{np.median(known):.0f}{star}" if known else "-"

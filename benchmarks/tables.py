@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from caloflow_tables import caloflow
+from expectations import draw, expectations
 from flux_tables import flux
 from matrix_tables import matrix
 from study_tables import cfm_training, no_signal
@@ -281,6 +282,11 @@ def ranode_speed() -> Iterator[str]:
     yield f"\n```console\n$ {data['command']}\n```\n"
 
 
+def matrices() -> dict[str, dict[str, Any] | None]:
+    """Data -> every method on them."""
+    return {"LHC Olympics events": result("matrix_lhco"), "Simulated dijets": result("matrix_dijets")}
+
+
 def page() -> str:
     lines = [
         "# Measured\n",
@@ -288,6 +294,7 @@ def page() -> str:
         "`python benchmarks/tables.py`, and a test compares the two.",
         "The machine had two cores shared with other work; times are CPU seconds.\n",
     ]
+    lines += expectations(matrices())
     for name, title in SEARCHES.items():
         lines += search(name, title)
     for name, title, remark in MATRICES:
@@ -305,3 +312,4 @@ def page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    draw(matrices(), PAGE.with_name("methods.png"))
