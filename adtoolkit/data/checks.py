@@ -34,7 +34,7 @@ def as_float(name: str, column: NDArray[Any]) -> NDArray[np.float64]:
         what = "true or false" if kind == "b" else "whole numbers"
         raise DataError(
             f"Column '{name}' holds {what} ({column.dtype}) where floating-point numbers are needed.",
-            "Leave it out, or if it is continuous, write it as float: column.astype('float32').",
+            "Leave it out, or if it is continuous, write it as float: column.astype('float32'), in a CSV file 3.0 rather than 3.",
         )
     raise DataError(
         f"Column '{name}' holds text ({column.dtype}), such as {_example(column)}, where floating-point numbers are needed.",

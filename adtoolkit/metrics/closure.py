@@ -127,8 +127,10 @@ class Closure(Metric[ClosureConfig]):
             worst = max(largest, key=largest.__getitem__)
             ctx.note(f"closure: of {len(largest)} features '{worst}' has the largest pull.")
             return numbers | {"closure-pull-largest": largest[worst]}
-        for i, name in enumerate(scored.features):
-            label = name.replace(" ", "-")
+        labels = [name.replace(" ", "-") for name in scored.features]
+        if len(set(labels)) < len(labels):  # 'a b' beside 'a-b'
+            labels = list(scored.features)
+        for i, (name, label) in enumerate(zip(scored.features, labels, strict=True)):
             true, drawn = background.x[:, i], template.x[:, i]
             numbers[f"closure-pull-{label}"] = largest[name]
             if self.config.moments:

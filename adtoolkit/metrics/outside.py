@@ -62,6 +62,8 @@ def evaluate(
     """
     registry = default_registry()
     scored = _scored(m, score, truth, weight, template, None if window is None else Window(*window))
+    if note is not None and (tied := len(np.unique(np.asarray(score))) - len(np.unique(scored.score))):
+        note(f"{tied:,} scores cannot be told from others in single precision; give log-odds instead of probabilities, or ranks.")
     has = {name for name, given in (("truth", truth), ("template", template)) if given is not None}
     found: dict[str, float] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,12 @@ def generator(rng: np.random.Generator | int, device: torch.device | str = "cpu"
     """A torch generator of its own: seeded by one draw from a numpy generator, or by a number."""
     seed = rng if isinstance(rng, int) else seed_from(rng)
     return torch.Generator(device=device).manual_seed(seed)
+
+
+@cache
+def index_on(index: tuple[int, ...], device: torch.device) -> Tensor:
+    """[K] an index on the device, made once: a tuple or a list would be copied there at every use."""
+    return torch.tensor(index, device=device)
 
 
 @contextmanager

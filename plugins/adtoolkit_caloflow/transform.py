@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adtoolkit.nn import index_on
 from adtoolkit.types import Array
 
 Shares = Literal["rest", "layer"]
@@ -23,12 +24,6 @@ ALPHA: Final = 1e-6
 _TINY: Final = 1e-8
 #: An incident energy is taken to be at least this, in GeV.
 _LEAST: Final = 1e-6
-
-
-@cache
-def _places(index: tuple[int, ...], device: torch.device) -> Tensor:
-    """An index on the device, made once: a tuple would be copied there at every step."""
-    return torch.tensor(index, device=device)
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ class ShowerTransform:
     def _parts(self, voxels: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Per layer: shares [N, k] and the energies they are of, [N, k] or [N, 1]."""
         found = []
-        for part in torch.split(voxels.index_select(1, _places(self.order, voxels.device)), list(self.layers), 1):
+        for part in torch.split(voxels.index_select(1, index_on(self.order, voxels.device)), list(self.layers), 1):
             if self.shares == "layer":
                 whole = part.sum(1, keepdim=True)
                 found.append((part / whole, whole))

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from adtoolkit.nn import index_on
 from adtoolkit.nn.spline import parameters_per_dimension, rational_quadratic
 from adtoolkit.nn.stacked import Layout, mlp_layout
 
@@ -103,9 +104,9 @@ class StackedFlow:
         for layer, own in enumerate(self._rows(rows)):
             if self.kind == "coupling":
                 still, moved = self._splits[layer]
-                given, at = (z.index_select(1, _places(tuple(part), z.device)) for part in (still, moved))
+                given, at = (z.index_select(1, index_on(tuple(part), z.device)) for part in (still, moved))
                 value, slope = rational_quadratic(at, self._splines(layer, own, given, generators), self.bound)
-                z = torch.cat([given, value], 1).index_select(1, _places(_inverse([*still, *moved]), z.device))
+                z = torch.cat([given, value], 1).index_select(1, index_on(_inverse([*still, *moved]), z.device))
             else:
                 z, slope = rational_quadratic(z, self._splines(layer, own, z, generators), self.bound)
             total = total + slope.sum(1)
@@ -117,9 +118,9 @@ class StackedFlow:
         for layer, own in reversed(list(enumerate(self._rows(rows)))):
             if self.kind == "coupling":
                 still, moved = self._splits[layer]
-                given, at = (z.index_select(1, _places(tuple(part), z.device)) for part in (still, moved))
+                given, at = (z.index_select(1, index_on(tuple(part), z.device)) for part in (still, moved))
                 value, _ = rational_quadratic(at, self._splines(layer, own, given), self.bound, inverse=True)
-                z = torch.cat([given, value], 1).index_select(1, _places(_inverse([*still, *moved]), z.device))
+                z = torch.cat([given, value], 1).index_select(1, index_on(_inverse([*still, *moved]), z.device))
                 continue
             x = torch.zeros_like(z)
             for _ in range(self.dimensions):  # after pass i the first i dimensions of the order are right
@@ -134,12 +135,6 @@ def _inverse(order: list[int]) -> tuple[int, ...]:
     for place, value in enumerate(order):
         out[value] = place
     return tuple(out)
-
-
-@cache
-def _places(index: tuple[int, ...], device: torch.device) -> Tensor:
-    """An index on the device, made once: a list would be copied there at every use."""
-    return torch.tensor(index, device=device)
 
 
 @cache

@@ -101,3 +101,12 @@ def test_malformed_tables_are_refused(table, change, message) -> None:
 def test_unknown_metric_is_refused_with_the_nearest(table) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'max-sic'"):
         evaluate(**table, metrics=["maxsic"])
+
+
+def test_scores_that_single_precision_cannot_tell_apart_are_pointed_out(table) -> None:
+    notes: list[str] = []
+    close = 1 - 1e-9 * np.arange(len(table["m"]))
+
+    evaluate(table["m"], close, table["truth"], metrics=["auc"], note=notes.append)
+
+    assert any("cannot be told from others in single precision; give log-odds" in note for note in notes)
