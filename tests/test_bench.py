@@ -10,44 +10,23 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
+from support.benches import TOY, adtool, metrics
 
-from adtoolkit.cli import cli
-
-HEAD = """
-seeds = [0]
-preset = "smoke"
-[data]
-name = "toy-bump"
-n_background = 4000
-n_reference = 1000
-n_test = 1000
-[metrics]
-names = ["auc"]
-[run]
-device = "cpu"
-[scorer]
-folds = 2
+HEAD = f"""{TOY}
 [scorer.cathode]
 members = 1
 [estimator.sigma]
 steps = 20
 hidden = 8
 solver_steps = 2
+[metrics]
+names = ["auc"]
 """
 SCAN = HEAD + '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode", "likelihood", "random"]\nwindow = [[3.2, 3.6], [3.3, 3.7]]\n'
 
 
-def adtool(*arguments):
-    return CliRunner().invoke(cli, ["bench", *map(str, arguments)])
-
-
 def told(done):
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def metrics(folder):
-    return {path.relative_to(folder).as_posix(): json.loads(path.read_text()) for path in sorted(folder.glob("runs/**/metrics.json"))}
 
 
 def listed(folder):

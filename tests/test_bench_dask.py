@@ -9,45 +9,24 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-from adtoolkit.cli import cli
+from support.benches import TOY, adtool, metrics
 
 pytest.importorskip("distributed", reason="needs the extra 'dask'")
 
-MATRIX = """
-seeds = [0]
-preset = "smoke"
-[data]
-name = "toy-bump"
-n_background = 4000
-n_reference = 1000
-n_test = 1000
-[metrics]
-names = ["auc"]
-[run]
-device = "cpu"
-[scorer]
-folds = 2
+MATRIX = f"""{TOY}
 [scorer.cathode]
 members = 1
 [estimator.sigma]
 steps = 1000
 hidden = 8
 solver_steps = 2
+[metrics]
+names = ["auc"]
 [matrix]
 "data.n_signal" = [60, 120]
 estimator = ["sigma"]
 scorer = ["cathode", "random"]
 """
-
-
-def adtool(*arguments):
-    return CliRunner().invoke(cli, ["bench", *map(str, arguments)])
-
-
-def metrics(folder):
-    return {path.relative_to(folder).as_posix(): json.loads(path.read_text()) for path in sorted(folder.glob("runs/**/metrics.json"))}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from support.benches import TOY, adtool
 
 from adtoolkit.bench import sources
 from adtoolkit.bench.advice import advice
@@ -15,30 +15,11 @@ from adtoolkit.bench.crew_dask import _how
 from adtoolkit.bench.display import Display
 from adtoolkit.bench.graph import Task
 from adtoolkit.bench.work import Outcome
-from adtoolkit.cli import cli
 from adtoolkit.config import ComponentConfig
 from adtoolkit.data import toy_bump
 
-HEAD = """
-seeds = [0]
-preset = "smoke"
-[data]
-name = "toy-bump"
-n_background = 4000
-n_reference = 1000
-n_test = 1000
-[metrics]
-names = ["auc", "sic", "max-sic"]
-[run]
-device = "cpu"
-[scorer]
-folds = 2
-"""
+HEAD = f'{TOY}[metrics]\nnames = ["auc", "sic", "max-sic"]\n'
 BLOCKED = '[matrix]\nestimator = ["sigma"]\ninterpolator = ["displacement"]\nscorer = ["likelihood"]\n'
-
-
-def adtool(*arguments):
-    return CliRunner().invoke(cli, ["bench", *map(str, arguments)])
 
 
 @pytest.fixture(autouse=True)

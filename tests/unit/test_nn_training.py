@@ -5,53 +5,18 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.lines import Listener, line, linear_model, regression
 from torch import nn
 
 from adtoolkit.context import RunContext
 from adtoolkit.errors import ConfigError, DataError, RunError
 from adtoolkit.nn.training import TrainingPlan, train
 from adtoolkit.types import Sample
-
-
-def regression(model, x, cond, weight, generator):
-    """Squared error of x[:, 0] as a function of the condition."""
-    per_event = (model(cond)[:, 0] - x[:, 0]).square()
-    return per_event.mean() if weight is None else (per_event * weight).mean()
-
-
-def line(n=200, weight=None, seed=0):
-    """Events on the line x = 2 m + 1, with a little noise."""
-    rng = np.random.default_rng(seed)
-    m = rng.uniform(-1, 1, n).astype("f")
-    return Sample((2 * m + 1 + 0.01 * rng.standard_normal(n))[:, None].astype("f"), m, weight=weight)
-
-
-def linear_model():
-    torch.manual_seed(0)
-    return nn.Linear(1, 1)
-
-
-@dataclass
-class Listener:
-    """Collects events; can raise after some epoch, as a kill would."""
-
-    stop_after: int = 0
-    steps: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
-
-    def __call__(self, event):
-        if event.kind == "note":
-            self.notes.append(event.text)
-        if event.kind == "step":
-            self.steps.append(dict(event.values))
-            if event.values["step"] == self.stop_after:
-                raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
@@ -158,7 +123,9 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_nn_training import RunContext, TrainingPlan, line, linear_model, regression, train
+from support.lines import line, linear_model, regression
+from adtoolkit.context import RunContext
+from adtoolkit.nn.training import TrainingPlan, train
 def tell(event):
     if event.kind == "step":
         print(event.values["step"], flush=True)
@@ -175,7 +142,7 @@ def test_a_training_killed_by_sigkill_ends_with_the_same_bits(tmp_path):
     expected = linear_model()
     train(expected, regression, line(), line(0), plan, RunContext(workdir=tmp_path / "undisturbed"))
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(Path(__file__).parents[1])], stdout=subprocess.PIPE, text=True
     )
     with process:
         for text in process.stdout:
