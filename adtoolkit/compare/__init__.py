@@ -1,4 +1,4 @@
-"""Which of several runs is better, with uncertainties.
+"""Which of several runs is better, with uncertainties::
 
     from adtoolkit.compare import load, summarise
 

@@ -1,4 +1,4 @@
-"""Efficiencies, ROC, AUC, significance improvement and their bootstrap, on plain arrays of scores.
+"""Efficiencies, ROC, AUC, significance improvement and their bootstrap, on plain arrays of scores::
 
     from adtoolkit.metrics.curves import Ranking, auc, bootstrap, sic
 

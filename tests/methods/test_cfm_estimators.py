@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from support.gaussians import toy, toy_log_prob
 
 from adtoolkit.context import RunContext
 from adtoolkit.errors import DataError
@@ -25,18 +25,6 @@ from adtoolkit_sigma.estimator import Sigma
 WINDOW = Window(3.3, 3.7)
 METHODS = {"sigma": (Sigma, SigmaConfig), "masked-cfm": (MaskedCfm, MaskedCfmConfig)}
 TINY = {"hidden": 8, "blocks": 1, "steps": 20, "batch": 100}
-
-
-def toy(n=12_000, seed=0):
-    """x ~ N(m - 3.5, 0.5^2) and N(0, 1), m falling exponentially from 2 to 6."""
-    rng = np.random.default_rng(seed)
-    m = 2 - np.log(1 - rng.uniform(0, 1 - np.exp(-4), n))
-    x = np.column_stack([m - 3.5 + 0.5 * rng.standard_normal(n), rng.standard_normal(n)])
-    return Sample(x.astype("f"), m.astype("f"))
-
-
-def toy_log_prob(x, m):
-    return -0.5 * ((x[:, 0] - m + 3.5) / 0.5) ** 2 - 0.5 * x[:, 1] ** 2 - math.log(0.5) - math.log(2 * math.pi)
 
 
 @pytest.fixture(params=METHODS)

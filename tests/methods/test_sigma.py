@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from support.gaussians import toy, toy_log_prob
 
 from adtoolkit.context import RunContext
 from adtoolkit.errors import DataError, MixError
@@ -19,7 +20,7 @@ from adtoolkit.interpolators.displacement import Displacement
 from adtoolkit.interpolators.linear import Linear
 from adtoolkit.nn import ode
 from adtoolkit.nn.velocity import FrequencyEmbedding, PlainContext, build
-from adtoolkit.types import Sample, Window
+from adtoolkit.types import Window
 from adtoolkit_sigma.config import ContextConfig, SigmaConfig
 from adtoolkit_sigma.estimator import Sigma
 from adtoolkit_sigma.interpolator import ContextInterpolator
@@ -48,18 +49,6 @@ def places(n=64, dtype=torch.float64):
     g = torch.Generator().manual_seed(2)
     m = 3.3 + 0.4 * torch.rand(n, generator=g, dtype=dtype)
     return torch.randn(n, 5, generator=g, dtype=dtype), m, torch.tensor(0.37, dtype=dtype)
-
-
-def toy(n=12_000, seed=0):
-    """x ~ N(m - 3.5, 0.5^2) and N(0, 1), m falling exponentially from 2 to 6."""
-    rng = np.random.default_rng(seed)
-    m = 2 - np.log(1 - rng.uniform(0, 1 - np.exp(-4), n))
-    x = np.column_stack([m - 3.5 + 0.5 * rng.standard_normal(n), rng.standard_normal(n)])
-    return Sample(x.astype("f"), m.astype("f"))
-
-
-def toy_log_prob(x, m):
-    return -0.5 * ((x[:, 0] - m + 3.5) / 0.5) ** 2 - 0.5 * x[:, 1] ** 2 - math.log(0.5) - math.log(2 * math.pi)
 
 
 FAST = SigmaConfig(hidden=32, blocks=2, mass_frequencies=4, steps=1500, batch=512, solver_steps=10, lr=4e-3)
