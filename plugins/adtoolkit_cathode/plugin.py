@@ -28,7 +28,7 @@ def adtoolkit_register_components() -> list[Component]:
             name="cathode",
             target="adtoolkit_cathode.scorer:Cathode",
             config="adtoolkit_cathode.config:CathodeConfig",
-            summary="a classifier of the window's events against a background template",
+            summary="A classifier of the window's events against a background template",
             cite="arXiv:2109.00546",
             needs=frozenset({Cap.SAMPLE}),
         ),

@@ -27,7 +27,7 @@ def adtoolkit_register_components() -> list[Component]:
             name="mutability",
             target="adtoolkit_fluxmut.scorer:Mutability",
             config="adtoolkit_fluxmut.config:MutabilityConfig",
-            summary="each object clustered with a reference population generated at its conditions: outlier score and p-value",
+            summary="Each object clustered with a reference population generated at its conditions: outlier score and p-value",
             cite="arXiv:2204.08609",
             needs=frozenset({Cap.SAMPLE, Cap.RECONSTRUCT}),
             default_estimator="flux-mutability",

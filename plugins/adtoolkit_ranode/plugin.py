@@ -16,7 +16,7 @@ def adtoolkit_register_components() -> list[Component]:
             name="r-anode",
             target="adtoolkit_ranode.scorer:RAnode",
             config="adtoolkit_ranode.config:RAnodeConfig",
-            summary="the signal as what the window's data have beyond a fixed background density",
+            summary="The signal as what the window's data have beyond a fixed background density",
             cite="arXiv:2312.11629",
             needs=frozenset({Cap.WINDOW, Cap.LOG_PROB}),
             provides=frozenset({Cap.LOG_RATIO, Cap.SIGNAL}),

@@ -16,7 +16,7 @@ def adtoolkit_register_components() -> list[Component]:
             name="samples",
             target="adtoolkit_samples.estimator:Samples",
             config="adtoolkit_samples.config:SamplesConfig",
-            summary="template events of another program, read from a file; nothing is trained",
+            summary="Template events of another program, read from a file; nothing is trained",
             cache_version=2,
             provides=frozenset({Cap.SAMPLE}),
             trains_on=(Region.SIDEBAND, Region.REFERENCE),

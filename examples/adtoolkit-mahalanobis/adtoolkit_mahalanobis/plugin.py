@@ -14,7 +14,7 @@ def adtoolkit_register_components() -> list[Component]:
             name="gaussian",
             target="adtoolkit_mahalanobis.estimator:Gaussian",
             config="adtoolkit_mahalanobis.config:GaussianConfig",
-            summary="a Gaussian whose mean and covariance follow the mass",
+            summary="A Gaussian whose mean and covariance follow the mass",
             provides=frozenset({Cap.SAMPLE, Cap.LOG_PROB}),  # what its model can do
             trains_on=(Region.SIDEBAND, Region.REFERENCE),  # in order of preference
         ),
@@ -23,7 +23,7 @@ def adtoolkit_register_components() -> list[Component]:
             name="mahalanobis",
             target="adtoolkit_mahalanobis.scorer:Mahalanobis",
             config="adtoolkit_mahalanobis.config:GaussianConfig",
-            summary="the distance from the background's mean in units of its covariance",
+            summary="The distance from the background's mean in units of its covariance",
             needs=frozenset({Cap.SAMPLE}),  # any background that can be drawn from will do
             default_estimator="gaussian",
         ),
