@@ -49,28 +49,39 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Registry:
     return registry
 
 
-@pytest.mark.parametrize("args", LIGHT, ids=" ".join)
-def test_looking_around_is_fast_and_imports_nothing_heavy(args: list[str]) -> None:
-    """Under 0.3 s of CPU (the best of three: other work on the machine counts too), and no torch."""
-    code = (
+def cpu_seconds(code: str, *args: str) -> tuple[float, list[str]]:
+    """What a new interpreter spends on a piece of code, and which of the heavy modules it has then."""
+    told = (
         "import resource, sys\n"
-        "from adtoolkit.cli import cli\n"
-        "try: cli(sys.argv[1:], 'adtool')\n"
-        "except SystemExit: pass\n"
+        f"{code}\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
         "heavy = {'torch', 'sklearn', 'scipy', 'matplotlib', 'numpy', 'rich', 'pydantic'} & set(sys.modules)\n"
         "print((used.ru_utime + used.ru_stime, sorted(heavy)), file=sys.stderr)"
     )
+    done = subprocess.run([sys.executable, "-c", told, *args], capture_output=True, text=True, check=True)
+    seconds, heavy = ast.literal_eval(done.stderr.splitlines()[-1])
+    return seconds, heavy
+
+
+@pytest.fixture(scope="module")
+def limit() -> float:
+    """0.3 s of CPU; on a slow or busy machine four times what the imports of click and pydantic cost there."""
+    return max(0.3, 4 * min(cpu_seconds("import click, pydantic; pydantic.BaseModel")[0] for _ in range(3)))
+
+
+@pytest.mark.parametrize("args", LIGHT, ids=" ".join)
+def test_looking_around_is_fast_and_imports_nothing_heavy(args: list[str], limit: float) -> None:
+    """The best of three, as other work on the machine counts too; and no torch."""
+    code = "from adtoolkit.cli import cli\ntry: cli(sys.argv[1:], 'adtool')\nexcept SystemExit: pass"
     times = []
     for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
-        seconds, heavy = ast.literal_eval(done.stderr.splitlines()[-1])
+        seconds, heavy = cpu_seconds(code, *args)
         times.append(seconds)
 
         assert heavy == (["pydantic"] if args[:1] == ["show"] else [])
-        if seconds < 0.3:
+        if seconds < limit:
             break
-    assert min(times) < 0.3
+    assert min(times) < limit
 
 
 def test_help_lists_every_command_without_importing_it() -> None:
