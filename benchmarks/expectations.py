@@ -29,6 +29,18 @@ EXPECTED = (
     ("CATHODE's flow reaches the idealised classifier", FLOW, "idealised", "sic@1e-2", True),
     ("R-ANODE goes beyond the idealised classifier", LEARNED, "idealised", "sic@1e-2", True),
 )
+#: What to make of it; says nothing that the tables do not show.
+READING = (
+    "How to read them:\n",
+    "- `v-data` gives away significance where there is signal to be learnt: the stronger it is, the more of it is in the template too.",
+    "- The closure tells `linear` from `context` with certainty, but does not rank `context`, `masked-cfm` and CATHODE's flow as their SIC",
+    "  does. It asks about all events, a cut at 0.01 about few.",
+    "- The idealised classifier is no upper bound: it has as much true background as was left over, in the window half as many events as the",
+    "  data (LHC Olympics) or as many (dijets). A template has four times as many.",
+    "- CWoLa takes ΔR, which moves with m, for a signal until the true one is strong.",
+    "- ANODE divides two densities that were learnt apart, whose errors do not cancel; R-ANODE learns the signal alone over a background",
+    "  that it leaves as it is.\n",
+)
 #: Method -> name in the picture, colour, line, marker.
 DRAWN = {
     "supervised": ("supervised", BLACK, "-", "D"),
@@ -78,6 +90,7 @@ def expectations(matrices: Mapping[str, dict[str, Any] | None]) -> Iterator[str]
             cells = [difference(runs, first, second, n, metric, higher=higher) for n in sizes]
             yield f"| {text} | {metric.replace('1e-1', '0.1').replace('1e-2', '0.01')} | {' | '.join(cells)} |"
         yield ""
+    yield from READING
 
 
 def difference(runs: list[dict[str, Any]], first: str, second: str, n_signal: int, metric: str, *, higher: bool) -> str:
