@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adtoolkit.runner import RunResult
+    from adtoolkit.results import RunResult
 
 
 def with_interval(name: str, metrics: Mapping[str, float]) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,33 @@ from adtoolkit.arrays import write_arrays
 from adtoolkit.context import RunContext
 from adtoolkit.scored import Scored
 from adtoolkit.store import write_atomic
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gives back.
+
+    Attributes:
+        status: ``done``.
+        run: Its folder.
+        metrics: Flat names to numbers, as in metrics.json.
+        events: Counts of events, dropped and clipped ones included.
+        times: Seconds per stage; a reused stage counts with what it took this time.
+        skipped: Metric -> why it could not be computed.
+        notes: What a reader should know.
+        pictures: Files drawn.
+        manifest: All that manifest.json says.
+    """
+
+    status: str
+    run: Path
+    metrics: Mapping[str, float]
+    events: Mapping[str, int]
+    times: Mapping[str, float]
+    skipped: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    pictures: tuple[Path, ...] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Results:
@@ -93,6 +121,9 @@ def write_scores(folder: Path, scored: Scored) -> None:
             "template/m": None if scored.template is None else scored.template.m,
             "template/score": scored.template_score,
             "template/fold": scored.template_fold,
+            "control/m": None if scored.control is None else scored.control.m,
+            "control/score": None if scored.control is None else scored.control.score,
+            "control/fold": None if scored.control is None else scored.control.fold,
         },
     )
     if scored.template is not None:

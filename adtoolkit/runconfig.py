@@ -96,6 +96,7 @@ class TemplateTable(Table):
     """The template drawn from the background: ``oversample`` times as many events as the data have in the window."""
 
     oversample: float = Field(4.0, gt=0, le=1000, description="Template events per event of the data in the window.")
+    control: float = Field(1.0, ge=0, le=10, description="Width of the control regions beside the window, in its own; 0: none.")
 
 
 class RunTable(Table):

@@ -14,13 +14,14 @@ from adtoolkit import scoring, stages
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext, silent
+from adtoolkit.control import draw_control, scored_control
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign, template_folds
 from adtoolkit.interfaces import InPhysicalUnits
 from adtoolkit.plugin import Region
 from adtoolkit.preparation import Prepared, prepare, template_size
-from adtoolkit.results import Results, write_scores
+from adtoolkit.results import Results, RunResult, write_scores
 from adtoolkit.runfolder import RunFolder, folder_name
 from adtoolkit.scored import Scored
 from adtoolkit.scoring import Pool
@@ -32,33 +33,6 @@ if TYPE_CHECKING:
     from adtoolkit.mix import Plan
     from adtoolkit.registry import Registry
     from adtoolkit.runconfig import RunConfig
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run gives back.
-
-    Attributes:
-        status: ``done``.
-        run: Its folder.
-        metrics: Flat names to numbers, as in metrics.json.
-        events: Counts of events, dropped and clipped ones included.
-        times: Seconds per stage; a reused stage counts with what it took this time.
-        skipped: Metric -> why it could not be computed.
-        notes: What a reader should know.
-        pictures: Files drawn.
-        manifest: All that manifest.json says.
-    """
-
-    status: str
-    run: Path
-    metrics: Mapping[str, float]
-    events: Mapping[str, int]
-    times: Mapping[str, float]
-    skipped: Mapping[str, str]
-    notes: tuple[str, ...] = ()
-    pictures: tuple[Path, ...] = ()
-    manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -264,6 +238,11 @@ class Run:
             counts["dropped: template draws not finite"] = int(drawn.meta["not_finite"])
             background, given = replace(background, drawn=template), {**given, "template": drawn.digest}
             entries.append(drawn)
+            if window is not None and config.template.control > 0 and prepared.parts["scorer"].instance.outside:
+                made_from = interpolator, model, dataset.events, window, config.template, given
+                if (beside := self._timed("template", lambda: draw_control(self.shop, *made_from))) is not None:
+                    entries.append(beside[0])
+                    background = replace(background, control=beside[1])
         return background, entries, given
 
     def _with_densities(
@@ -293,7 +272,7 @@ class Run:
             return sample if window is None else sample[window.contains(sample.m)]
 
         test = inside(dataset.test)
-        template = background.drawn if background is not None else None
+        template, control = (background.drawn, background.control) if background is not None else (None, None)
         strata = np.zeros(len(dataset.events), bool) if window is None else window.contains(dataset.events.m)
         return Pool(
             events=prep.apply(dataset.events),
@@ -304,6 +283,8 @@ class Run:
             template=template,
             template_fold=template_folds(template, folds, rng("template")),
             window=window,
+            control=control,
+            control_fold=template_folds(control, folds, rng("control")),
         )
 
     def _score(
@@ -313,12 +294,14 @@ class Run:
         score = np.full(len(pool.events), np.nan, np.float32)
         test_score = np.full((len(pool.test), folds), np.nan, np.float32)
         template_score = np.full(len(pool.template_fold), np.nan, np.float32)
+        control_score = np.full(0 if pool.control is None else len(pool.control), np.nan, np.float32)
         parts: list[scoring.FoldScores] = []
         for k in range(folds):
             done = scoring.score_fold(self.shop, prepared.parts["scorer"], pool, background, k, folds, given)
             score[pool.fold == k] = done.events
             test_score[:, k] = done.test
             template_score[pool.template_fold == k] = done.template
+            control_score[pool.control_fold == k] = done.control
             parts.append(done)
         names = list(dict.fromkeys(name for part in parts for name in part.summary))
         summary = {name: float(np.mean([part.summary[name] for part in parts if name in part.summary])) for name in names}
@@ -334,6 +317,7 @@ class Run:
             template=None if pool.template is None else prepared.prep.undo(pool.template),
             template_score=None if pool.template is None else template_score,
             template_fold=None if pool.template is None else pool.template_fold,
+            control=scored_control(pool, control_score, self.config.template.control),
             mass=dataset.mass,
             unit=dataset.unit,
             log_ratio=Cap.LOG_RATIO in self.plan.scorer.provides,

@@ -8,7 +8,31 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from adtoolkit.types import Array, Sample, Window
+from adtoolkit.types import Array, Mask, Sample, Window
+
+
+@dataclass(frozen=True)
+class Control:
+    """Template events at the masses of the data in control regions beside the window, where no signal is expected.
+
+    Attributes:
+        windows: The control regions.
+        m: [C] masses.
+        score: [C] scores, each by one fold.
+        fold: [C] which fold that was.
+    """
+
+    windows: tuple[Window, ...]
+    m: Array
+    score: Array
+    fold: NDArray[np.int8]
+
+    def holds(self, events: Sample) -> Mask:
+        """[N] which events lie in a control region."""
+        held = np.zeros(len(events), bool)
+        for window in self.windows:
+            held |= window.contains(events.m)
+        return held
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,7 @@ class Scored:
         template: [B] events drawn from the background model in the window, or None.
         template_score: [B] held-out scores of the template.
         template_fold: [B] which fold scored it.
+        control: Template events beside the window, scored like the data there; None where there are none.
         window: The signal region, or None in one-class work.
         features: [D] names of the columns of x.
         mass: Name of m.
@@ -48,6 +73,7 @@ class Scored:
     template: Sample | None = None
     template_score: Array | None = None
     template_fold: NDArray[np.int8] | None = None
+    control: Control | None = None
     mass: str = "m"
     unit: str = ""
     log_ratio: bool = False

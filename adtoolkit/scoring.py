@@ -37,6 +37,8 @@ class Pool:
     template: Sample | None
     template_fold: Labels
     window: Window | None
+    control: Sample | None = None
+    control_fold: Labels | None = None
 
     def training(self, k: int, record: Component, single: bool) -> ScorerData:
         """What fold k may learn from."""
@@ -60,6 +62,7 @@ class FoldScores:
     events: Array
     test: Array
     template: Array
+    control: Array
     summary: Mapping[str, float]
     curves: Mapping[str, Array]
     signal: Sample | None
@@ -90,6 +93,8 @@ def score_fold(
 
     if not scorer.instance.outside:
         key["outside"] = False
+    if pool.control is not None:
+        key["control"] = pool.control.digest
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         bg = background
@@ -101,6 +106,8 @@ def score_fold(
         held = {"events": own[meant], "test": pool.test, "template": pool.events[:0]}
         if pool.template is not None:
             held["template"] = pool.template[pool.template_fold == k]
+        if pool.control is not None:
+            held["control"] = pool.control[pool.control_fold == k]
         scores = {name: _checked(fitted.score(sample.blind()), len(sample), scorer.record.name) for name, sample in held.items()}
         everywhere = np.full(len(own), np.nan, np.float32)
         everywhere[meant] = scores["events"]
@@ -126,6 +133,7 @@ def score_fold(
         arrays["events"],
         arrays["test"],
         arrays["template"],
+        arrays.get("control", np.zeros(0, np.float32)),
         summary,
         read_arrays(curves) if curves.exists() else {},
         to_sample(read_arrays(signal)) if signal.exists() else None,

@@ -65,6 +65,8 @@ def test_run_folder_holds_what_is_promised(base):
         assert len(file["events/score"]) == base["events"]["data"]
         assert file["test/score"].shape[1] == 5
         assert np.isfinite(file["events/score"][()]).all()
+        assert np.isfinite(file["control/score"][()]).all() & (np.abs(file["control/m"][()] - 3.5) > 0.3).all()
+    assert {"control-bias@1e-2", "excess-z-corrected@1e-2"} <= set(base["metrics"])
     with h5py.File(run / "background.h5") as file:
         assert ((file["m"][()] > 3.3) & (file["m"][()] < 3.7)).all()
 

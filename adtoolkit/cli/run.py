@@ -14,7 +14,7 @@ import click
 from adtoolkit.cli.options import Request, run_options
 
 if TYPE_CHECKING:
-    from adtoolkit.runner import RunResult
+    from adtoolkit.results import RunResult
     from adtoolkit.store import Overwrite
 
 STAGES: Final = ("fit", "template", "density", "score")

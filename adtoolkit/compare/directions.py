@@ -9,7 +9,10 @@ from typing import Final, Literal
 #: Columns when none are asked for, as far as the runs have them.
 USUAL: Final = ("sic@1e-1", "sic@1e-2", "sic@1e-3", "max-sic", "auc", "closure-auc")
 #: Instead, where nobody knows the truth.
-WITHOUT_TRUTH: Final = ("excess-z@1e-1", "excess-z@1e-2", "excess-z@1e-3", "sculpting-chi2")
+WITHOUT_TRUTH: Final = (
+    *("excess-z-corrected@1e-1", "excess-z-corrected@1e-2", "excess-z-corrected@1e-3"),
+    *("excess-z@1e-2", "sculpting-chi2"),
+)
 #: What the words are about when no metric is asked for: the first that the runs have.
 MAIN: Final = ("sic@1e-2", "sic@1e-1", "max-sic", "auc")
 
@@ -46,6 +49,7 @@ _RULES: Final[tuple[tuple[str, Direction], ...]] = (
     ("closure-pull", Direction("less")),
     ("closure-shift", Direction("near", 0.0)),
     ("closure-width", Direction("near", 1.0)),
+    ("control-bias", Direction("near", 0.0)),
     ("sculpting-chi2", Direction("less")),
 )
 

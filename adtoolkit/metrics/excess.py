@@ -27,12 +27,14 @@ class Cut:
         template_error: Statistical error of ``expected`` from the number of template events that pass; where they were made from
             groups of events, it follows from how much the groups differ.
         observed: How many pass in the window.
+        levels: [K] the score that each fold's events must exceed.
     """
 
     passed: Mask
     expected: float
     template_error: float
     observed: int
+    levels: tuple[float, ...] = ()
 
     @property
     def error(self) -> float:
@@ -64,7 +66,7 @@ def significance(n: float, b: float, s: float) -> float:
 def cut_at(scored: Scored, eps: float) -> Cut:
     """Cut each fold at the score that a share ``eps`` of its held-out template exceeds (without a template: of its data in the window)."""
     inside = scored.inside(scored.events)
-    passed = np.zeros(len(scored.events), bool)
+    passed, levels = np.zeros(len(scored.events), bool), []
     template = np.zeros(0 if scored.template is None else len(scored.template), bool)
     for k in range(scored.folds):
         own = scored.fold == k
@@ -75,9 +77,54 @@ def cut_at(scored: Scored, eps: float) -> Cut:
         else:
             level = threshold(scored.score[own & inside], eps)
         passed |= own & (scored.score > level)
+        levels.append(level)
     expected = eps * float(inside.sum())
     error = 0.0 if scored.template is None else expected * _relative_error(template, scored.template.group, eps, scored.folds)
-    return Cut(passed, expected, error, int((passed & inside).sum()))
+    return Cut(passed, expected, error, int((passed & inside).sum()), tuple(levels))
+
+
+@dataclass(frozen=True)
+class Bias:
+    """How many more events of the data pass a cut in the control regions than the template lets expect there.
+
+    Attributes:
+        value: Observed over expected, minus one.
+        error: Its statistical error, of data and template.
+    """
+
+    value: float
+    error: float
+
+    def significance(self, cut: Cut) -> float:
+        """Of the excess in the window: the expectation raised by the bias, and all of the bias as its systematic error.
+
+        Other than in the source, the classifier is that of the window and not trained anew on the sidebands, and a bias below zero does
+        not lower the expectation: it may be one of the control regions alone, and would make an excess.
+
+        References:
+            arXiv:2411.00085.
+        """
+        error = np.sqrt(cut.template_error**2 + (cut.expected * self.value) ** 2 + (cut.expected * self.error) ** 2)
+        return significance(cut.observed, cut.expected * (1 + max(self.value, 0.0)), float(error))
+
+
+def bias_of(scored: Scored, cut: Cut) -> Bias | None:
+    """The template's bias behind a cut, from the control regions; None without them, or where none of their template passes."""
+    if scored.control is None:
+        return None
+    near = scored.control.holds(scored.events)
+    expected, kept = 0.0, 0
+    for k, level in enumerate(cut.levels):
+        drawn = scored.control.score[scored.control.fold == k]
+        if len(drawn):
+            above = int((drawn > level).sum())
+            kept += above
+            expected += above / len(drawn) * int((near & (scored.fold == k)).sum())
+    if not kept:
+        return None
+    observed = int((cut.passed & near).sum())
+    ratio = observed / expected
+    return Bias(ratio - 1, float(max(ratio, 1 / expected) * np.hypot(1 / np.sqrt(max(observed, 1)), 1 / np.sqrt(kept))))
 
 
 def _relative_error(passed: Mask, group: NDArray[np.int64] | None, eps: float, folds: int) -> float:
@@ -105,9 +152,11 @@ def _fewest(scored: Scored) -> int | None:
 class Excess(Metric[ExcessConfig]):
     """Events of the window that pass a cut, and how many the template lets expect, at fixed background efficiencies.
 
-    The expectation is eps times the data in the window, so a signal that is not small raises it a little. All errors are
-    statistical: a template that differs from the background makes an excess too, which ``closure`` would show and a signal
-    would not. arXiv:2411.00085 estimates that systematic error; it is not in these numbers. The interval of the expectation ends at 0.
+    The expectation is eps times the data in the window, so a signal that is not small raises it a little. Its error, and ``excess-z``,
+    are statistical: a template that differs from the background makes an excess too. Where there are control regions beside the window,
+    ``control-bias`` says how many more events pass there than the template lets expect, and ``excess-z-corrected`` has the expectation
+    raised by it and all of it as a systematic error. It does not know of a bias that only the window has. The interval of the
+    expectation ends at 0.
 
     References:
         Cut and count over windows without a fit: arXiv:2411.00085.
@@ -132,6 +181,11 @@ class Excess(Metric[ExcessConfig]):
             out |= {f"observed@{name}": float(cut.observed), f"expected@{name}": cut.expected}
             out |= {f"expected@{name}-lo": max(cut.expected - cut.error, 0.0), f"expected@{name}-hi": cut.expected + cut.error}
             out[f"excess-z@{name}"] = cut.significance
-        if out:
+            if (bias := bias_of(scored, cut)) is not None:
+                out |= {f"control-bias@{name}{end}": bias.value + sign * bias.error for end, sign in (("", 0), ("-lo", -1), ("-hi", 1))}
+                out[f"excess-z-corrected@{name}"] = bias.significance(cut)
+        if any("corrected" in name for name in out):
+            ctx.note("excess-z has statistical errors only; excess-z-corrected allows for the template's bias, measured beside the window.")
+        elif out:
             ctx.note("excess: statistical errors only; a template that differs from the background makes an excess too.")
         return out

@@ -17,8 +17,7 @@ from adtoolkit.metrics.config import ExcessConfig
 from adtoolkit.metrics.excess import Excess
 from adtoolkit.metrics.outside import evaluate
 from adtoolkit.report import print_result
-from adtoolkit.results import Results
-from adtoolkit.runner import RunResult
+from adtoolkit.results import Results, RunResult
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample, Window
 
