@@ -15,6 +15,7 @@ from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext, silent
 from adtoolkit.control import draw_control, scored_control
+from adtoolkit.devices import describe_device
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign, template_folds
@@ -89,7 +90,13 @@ class Run:
         prepared = self.prepared()
         # two runs that searched and were judged by the same events can be compared pairwise
         digests = {"events": prepared.dataset.events.digest, "test": prepared.dataset.test.digest}
-        about = {"device": self.device, "mix": self.plan.describe(), "digests": digests, **self.about}
+        about = {
+            "device": self.device,
+            "hardware": describe_device(self.device),
+            "mix": self.plan.describe(),
+            "digests": digests,
+            **self.about,
+        }
         with self.folder.opened(self.config.to_toml(), about, self._hear):
             for event in self.heard:
                 self.folder.heard(event)

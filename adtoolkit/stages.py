@@ -85,6 +85,9 @@ class Workshop:
             except (AdtoolError, OSError, MemoryError):
                 raise
             except Exception as error:
+                if type(error).__name__ == "OutOfMemoryError":  # torch's, which is no MemoryError
+                    what = f"The stage '{stage}' of '{parts[0].record.name}' needs more memory than the device has left."
+                    raise RunError(what, "Use fewer --jobs, a smaller batch or network, or --device cpu.") from error
                 what = f"The stage '{stage}' of '{parts[0].record.name}' failed: {type(error).__name__}: {error}."
                 raise RunError(what, f"Try: adtool check {parts[0].record.name}") from error
             return {**made, "source": source}

@@ -108,7 +108,8 @@ class Session:
         """How many trainings like that of a cell are done together."""
         if self.stack == 1 or not isinstance(cell.outcome, Plan):
             return 1
-        if self.stack is None and resolve_device(cell.config.run.device) != "cuda":
+        device = cell.config.run.device
+        if self.stack is None and (resolve_device(device) if device == "auto" else device) != "cuda":  # workers may have what is not here
             return 1
         able = issubclass(self.registry.load(cell.outcome.estimator), TrainsTogether)
         return (self.stack or STACK) if able else 1

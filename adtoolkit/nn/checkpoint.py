@@ -32,6 +32,8 @@ class Checkpoint:
             return None
         try:
             state = torch.load(self.path, map_location=self.device, weights_only=True)
+        except torch.OutOfMemoryError:  # a RuntimeError too, but no damage
+            raise
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
             note(f"The checkpoint {self.path.name} is damaged: the training starts anew.")
             return None

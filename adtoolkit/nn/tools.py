@@ -62,10 +62,12 @@ def isolated_rng(seed: int, device: torch.device | str = "cpu") -> Iterator[None
     """
     where = torch.device(device)
     on_mps = torch.mps.get_rng_state() if where.type == "mps" else None
-    with torch.random.fork_rng(devices=[where.index or 0] if where.type == "cuda" else []):
+    index: Any = where.index
+    gpus = [torch.cuda.current_device() if index is None else index] if where.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
         torch.default_generator.manual_seed(seed)
-        if where.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        if gpus:
+            torch.cuda.default_generators[gpus[0]].manual_seed(seed)
         elif where.type == "mps":
             torch.mps.manual_seed(seed)
         try:

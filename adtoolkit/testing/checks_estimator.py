@@ -159,14 +159,19 @@ def check_device_is_respected(subject: Subject) -> None:
     fitted = first_fit(subject).result
     _on_device(fitted, "cpu")
     if torch.cuda.is_available():
-        _on_device(_fit_again(subject, device="cuda").result, "cuda")
+        # a scorer may keep the background that it was given, whose place is not its business
+        given = background_of(subject, scorer_data(subject)) if subject.component.kind == "scorer" else None
+        _on_device(_fit_again(subject, device="cuda").result, "cuda", given)
         folder = subject.folder("cuda")
         fitted.save(folder)
         _on_device(type(fitted).load(folder, "cuda"), "cuda")
 
 
-def _on_device(model: Any, device: str) -> None:
-    wrong = sorted(f"{name} ({tensor.device})" for name, tensor in tensors(model) if tensor.device.type != device)
+def _on_device(model: Any, device: str, given: Any = None) -> None:
+    """All tensors of a model but those of what it was given."""
+    seen: set[int] = set()
+    list(tensors(given, seen=seen))
+    wrong = sorted(f"{name} ({tensor.device})" for name, tensor in tensors(model, seen=seen) if tensor.device.type != device)
     require(not wrong, f"Asked for {device}: {', '.join(wrong[:3])}{' and more' if len(wrong) > 3 else ''}.")
 
 
