@@ -17,7 +17,11 @@ import torch
 #: Numbers that are kept of each cell.
 KEPT = (
     *("auc", "sic@1e-1", "sic@1e-2", "sic@1e-3", "max-sic", "closure-auc", "sculpting-chi2"),
-    *(f"{name}@{eps}" for eps in ("1e-1", "1e-2", "1e-3") for name in ("observed", "expected", "excess-z")),
+    *(
+        f"{name}@{eps}"
+        for eps in ("1e-1", "1e-2", "1e-3")
+        for name in ("observed", "expected", "excess-z", "control-bias", "excess-z-corrected")
+    ),
     *("signal-fraction", "q0@exact-background", "e-log10@exact-background"),
 )
 ORDER = ("supervised", "idealised", "random", "cwola", "masked-cfm", "cathode", "sigma+context", "sigma", "rad-ot")

@@ -40,15 +40,22 @@ def no_signal(data: dict[str, Any] | None, title: str) -> Iterator[str]:
     yield f"## No signal: {title}\n"
     yield f"{data['asked']['background']:,} background events, none of signal, drawn anew for every seed. Means over the seeds, with the"
     yield "error of the mean. Z is the significance of the events behind a cut at a background efficiency of 1 %: with statistical errors"
-    yield "alone (`template`), with the template's bias as a systematic error (`corrected`), and with cuts set on known background"
-    yield "(`known`). Right errors have mean 0 and spread 1 over the seeds; above 2 lie 2.3 %. `blind SIC`: of a signal that no method has"
+    yield "alone (`template`), with the bias that the control regions show (`corrected`), and with cuts set on known background"
+    yield "(`known`). Right errors have mean 0 and spread 1 over the seeds; above 2 lie 2.3 %. `blind`: SIC of a signal that no method has"
     yield "seen, at 1 %; 0.1 is what a random score has.\n"
-    yield "| | seeds | closure | bias at 1 % | Z template | above 2 | Z corrected | above 2 | Z known | spread | blind SIC |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "| | seeds | closure | true bias | control bias | Z template | above 2 | Z corrected | above 2 | Z known | spread | blind |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for method, row in data["summary"].items():
         z = {kind: f"{kind}-z@1e-2" for kind in ("template", "corrected", "known")}
         spread = f"{row[z['known']]['spread']:.2f}" if "spread" in row.get(z["known"], {}) else "-"
-        cells = [str(row["seeds"]), of(row, "closure-auc", 3), of(row, "delta@1e-2"), of(row, z["template"]), large(row, z["template"])]
+        cells = [
+            str(row["seeds"]),
+            of(row, "closure-auc", 3),
+            of(row, "delta@1e-2"),
+            of(row, "control-bias@1e-2"),
+            of(row, z["template"]),
+            large(row, z["template"]),
+        ]
         cells += [of(row, z["corrected"]), large(row, z["corrected"]), of(row, z["known"]), spread, of(row, "sic@1e-2")]
         yield f"| {method} | {' | '.join(cells)} |"
     yield f"\n```console\n$ {data['command']}\n```\n"
