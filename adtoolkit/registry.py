@@ -85,7 +85,7 @@ class Registry:
         >>> registry = Registry()
         >>> origin = registry.register(builtin, "builtin", "adtoolkit")
         >>> registry.get("interpolator", "direct").component.summary
-        'evaluate the model at the masses of the window'
+        'Evaluate the model at the masses of the window'
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ CASES: dict[str, tuple[dict[str, object], dict[str, str]]] = {
     "toy-bump, nothing else": ({"n_reference": 0, "n_test": 0}, {"idealised": NO_REFERENCE}),
     "toy-bump, no signal at all": (
         {"n_signal": 0, "n_test": 0},
-        {"supervised": "no truth-labelled signal in the window"},
+        {"supervised": "0 truth-labelled signal events in the window"},
     ),
     "table": ({"path": "TOY"}, {"idealised": NO_REFERENCE, "supervised": NO_TRUTH}),
     "table, with truth": ({"path": "TOY", "truth": "truth"}, {"idealised": NO_REFERENCE}),
