@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -37,7 +38,14 @@ def regions(window: Window, width: float) -> tuple[Window, Window]:
 
 
 def draw_control(
-    shop: Workshop, interpolator: Part, model: Model, events: Sample, window: Window, table: TemplateTable, given: Mapping[str, Any]
+    shop: Workshop,
+    interpolator: Part,
+    model: Model,
+    events: Sample,
+    window: Window,
+    table: TemplateTable,
+    given: Mapping[str, Any],
+    workdir: Path,
 ) -> tuple[Entry, Sample] | None:
     """Draw the template beside the window, by the same rule as inside: an interpolator goes around a control region as around the window.
 
@@ -51,13 +59,14 @@ def draw_control(
         window: Of the search.
         table: Width of the control regions, and template events per event of the data there.
         given: What the template is made from.
+        workdir: A folder for the interpolator.
 
     Returns:
         The stage and [C] preprocessed events; None where no side is left, or the model can only move events that it was made from.
     """
     if isinstance(model, DrawsFromEvents):
         return None
-    context = replace(shop.context, scope=("control",), stage="template")
+    context = replace(shop.context, scope=("control",), stage="template", workdir=workdir)
     bound = {}
     for side in regions(window, table.control):
         inside = events[side.contains(events.m)]

@@ -246,9 +246,10 @@ class Run:
             background, given = replace(background, drawn=template), {**given, "template": drawn.digest}
             entries.append(drawn)
             if window is not None and config.template.control > 0 and prepared.parts["scorer"].instance.outside:
-                made_from = interpolator, model, dataset.events, window, config.template, given
+                made_from = interpolator, model, dataset.events, window, config.template, given, self.folder.path
                 if (beside := self._timed("template", lambda: draw_control(self.shop, *made_from))) is not None:
                     entries.append(beside[0])
+                    counts["dropped: control draws not finite"] = int(beside[0].meta["not_finite"])
                     background = replace(background, control=beside[1])
         return background, entries, given
 

@@ -122,7 +122,9 @@ class Shifted:
 
 def drawn(tmp_path, events, model=None, **options):
     part = Part(Component(kind="interpolator", name="shifted", target=f"{__name__}:Shifted", summary="."), Shifted())
-    return draw_control(Workshop(Store(tmp_path), RunContext(), {}), part, model, events, WINDOW, TemplateTable(**options), {"model": 1})
+    return draw_control(
+        Workshop(Store(tmp_path), RunContext(), {}), part, model, events, WINDOW, TemplateTable(**options), {"model": 1}, tmp_path
+    )
 
 
 def events(n, lo=2.0, hi=5.0):
