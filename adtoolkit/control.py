@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adtoolkit.arrays import read_arrays, sample_arrays, to_sample, write_arrays
-from adtoolkit.errors import AdtoolError
+from adtoolkit.errors import DataError
 from adtoolkit.interfaces import DrawsFromEvents, Model
 from adtoolkit.scored import Control
 from adtoolkit.scoring import Pool
@@ -49,7 +49,7 @@ def draw_control(
 ) -> tuple[Entry, Sample] | None:
     """Draw the template beside the window, by the same rule as inside: an interpolator goes around a control region as around the window.
 
-    A side where the rule cannot go (an anchor outside the training masses), or with few events, is left out.
+    A side where the rule cannot go (an anchor outside the training masses), or with few events, is left out, which is noted.
 
     Args:
         shop: Where.
@@ -70,12 +70,12 @@ def draw_control(
     bound = {}
     for side in regions(window, table.control):
         inside = events[side.contains(events.m)]
-        if len(inside) < LEAST:
-            continue
         try:
+            if len(inside) < LEAST:
+                raise DataError(f"The data have {len(inside)} events there, fewer than {LEAST}.")
             bound[side] = interpolator.instance.bind(model, side, context), inside
-        except AdtoolError:
-            continue
+        except Exception as error:  # noqa: BLE001  # what an interpolator refuses here was no fault in the window
+            context.note(f"No control region from {side.lo:g} to {side.hi:g}: {' '.join(str(error).split())}")
     if not bound:
         return None
     sides = [[side.lo, side.hi] for side in bound]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from adtoolkit.compare.intervals import paired, spread
+from adtoolkit.plots.compare import SKY
 from adtoolkit.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure, legend_below, save, tidy
 
 ALT = "Significance improvement at a background efficiency of 0.01 against the signal injected, for every method, on two data sets"
-SKY = "#56B4E9"
 FLOW, LEARNED = "cathode+direct+cathode", "cathode+direct+r-anode mode=learned"
 CONTEXT, LINEAR, V_DATA = (f"sigma+{name}+cathode" for name in ("context", "linear", "v-data"))
 MASKED, ANODE = "masked-cfm+direct+cathode", "cathode+direct+anode"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from expectations import strength
 
 #: Vector instructions of the machine that cells ran on which do not say.
 USUAL = "AVX512"
@@ -29,8 +30,7 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
     yield ""
     for n_signal in sorted({run["n_signal"] for run in runs}):
         chosen = [run for run in runs if run["n_signal"] == n_signal]
-        ratios = [run["signal"] / (run["events"] - run["signal"]) ** 0.5 for run in chosen]
-        yield f"### {n_signal} signal events, S/√B = {sorted(ratios)[len(ratios) // 2]:.1f} in the window\n"
+        yield f"### {n_signal} signal events, S/√B = {strength(runs, n_signal):.1f} in the window\n"
         yield "| | seeds | sic@0.1 | sic@0.01 | sic@0.001 | closure | training | template | scorer |"
         yield "|---|---|---|---|---|---|---|---|---|"
         for method in dict.fromkeys(run["method"] for run in chosen):

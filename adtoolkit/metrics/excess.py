@@ -34,7 +34,7 @@ class Cut:
     expected: float
     template_error: float
     observed: int
-    levels: tuple[float, ...] = ()
+    levels: tuple[float, ...]
 
     @property
     def error(self) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adtoolkit.config import NoOptions
-from adtoolkit.context import RunContext
+from adtoolkit.context import RunContext, silent
 from adtoolkit.control import LEAST, draw_control, regions
 from adtoolkit.errors import DataError
 from adtoolkit.metrics.config import ExcessConfig
@@ -120,11 +120,10 @@ class Shifted:
         return cond.astype(np.float32)
 
 
-def drawn(tmp_path, events, model=None, **options):
+def drawn(tmp_path, events, model=None, tell=silent, **options):
     part = Part(Component(kind="interpolator", name="shifted", target=f"{__name__}:Shifted", summary="."), Shifted())
-    return draw_control(
-        Workshop(Store(tmp_path), RunContext(), {}), part, model, events, WINDOW, TemplateTable(**options), {"model": 1}, tmp_path
-    )
+    shop, table = Workshop(Store(tmp_path), RunContext(tell=tell), {}), TemplateTable(**options)
+    return draw_control(shop, part, model, events, WINDOW, table, {"model": 1}, tmp_path)
 
 
 def events(n, lo=2.0, hi=5.0):
@@ -141,10 +140,12 @@ def test_regions_leave_a_gap_for_what_leaks_out_of_the_window():
 def test_control_events_have_the_masses_of_the_data_and_leave_out_what_the_rule_refuses(tmp_path):
     data = events(20_000)
     low, _ = regions(WINDOW, 1.0)
-    entry, control = drawn(tmp_path, data, oversample=2.0)
+    told = []
+    entry, control = drawn(tmp_path, data, tell=told.append, oversample=2.0)
     again, same = drawn(tmp_path, data, oversample=2.0)
 
     assert low.contains(control.m).all()
+    assert [event.text for event in told if event.kind == "note"] == ["No control region from 3.8 to 4.2: beyond"]
     assert np.isin(control.m, data.m).all()
     assert len(control) == 2 * low.contains(data.m).sum()
     assert np.array_equal(control.x, same.x)
