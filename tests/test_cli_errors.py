@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -69,3 +72,18 @@ def test_the_value_that_makes_a_column_text_is_named(tmp_path):
     with pytest.raises(DataError, match=r"holds text .* such as 'bad', where"):
         as_float("x", column)
     assert np.isfinite(read_csv(path, lambda names: ["m"])["m"]).all()
+
+
+#: Interrupts the command "list" inside the exec() of a string, as Ctrl-C does that falls into the making of a dataclass.
+INTERRUPTED = """
+import os, signal
+from adtoolkit.cli.lazy import LazyGroup
+LazyGroup.get_command = lambda *_: exec("os.kill(os.getpid(), signal.SIGINT)\\nfor _ in range(1000): pass", globals())
+"""
+
+
+def test_an_interrupt_ends_python_m_adtoolkit_with_130_wherever_it_falls(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-m", "adtoolkit", "list"], capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted.")
