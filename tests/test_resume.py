@@ -8,6 +8,7 @@ import pytest
 
 SCRIPT = Path(__file__).parent / "scripts" / "kill_and_resume.py"
 SEARCH = ["run", "--data", "toy-bump", "--preset", "smoke", "--estimator", "sigma", "--scorer", "cathode", "--seed", "3", "--device", "cpu"]
+SEARCH += ["--set", "data.n_background=5000", "--set", "data.n_reference=2000", "--set", "data.n_test=1000", "--set", "scorer.members=1"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

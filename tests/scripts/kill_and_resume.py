@@ -13,7 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-import torch  # noqa: F401
+import matplotlib.pyplot as plt  # noqa: F401
+import sklearn.ensemble  # noqa: F401
+import torch._dynamo  # noqa: F401
 
 import adtoolkit.cli.run  # noqa: F401
 from adtoolkit.cli import main

@@ -13,7 +13,7 @@ from adtoolkit.errors import DataError
 from adtoolkit.nn.classifier import fit_mlp
 from adtoolkit.scorers.config import ClassifierConfig
 from adtoolkit.scorers.contrast import ContrastScorer, contrast, equal_total
-from adtoolkit.scorers.hgb import fit_hgb
+from adtoolkit.scorers.hgb import bin_edges, fit_hgb
 from adtoolkit.types import Sample
 
 SMALL = {"hgb": {"members": 2, "iterations": 30}, "mlp": {"classifier": "mlp", "members": 2, "epochs": 6, "best_epochs": 3, "batch": 128}}
@@ -107,11 +107,23 @@ def test_no_weights_needed(kind):
     assert np.isfinite(model.score(gaussian(3, 0, 2))).all()
 
 
-def test_trees_from_arrays_equal_scikit_learn():
+def numbers_of_bins(x, weight):
+    """Bin edges by their definition, one after the other: the smallest value below which lies at least that share of the weight."""
+    order = np.argsort(x)
+    total = np.cumsum(weight[order])
+    edges = np.unique([x[order][np.flatnonzero(total >= k / 127 * total[-1])[0]] for k in range(1, 127)])
+    return (x[:, None] > edges).sum(1)
+
+
+@pytest.mark.parametrize("values", ["few", "many"])
+def test_trees_equal_those_of_scikit_learn(values):
+    """Between few values scikit-learn's own bins are the same; for many it is given the numbers of bins of equal weight."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3000, 4))
     y = (x[:, 0] + rng.normal(size=3000) > 0).astype(float)
     w = rng.uniform(0.5, 1.5, 3000)
+    x = np.round(x * 5) if values == "few" else x
+    given = x if values == "few" else np.stack([numbers_of_bins(column, w) for column in x.T], 1)
     options = config("hgb", members=3, best_iteration=False)
     ours = fit_hgb(x, y, w, options, np.random.default_rng(1)).predict(x)
 
@@ -119,10 +131,17 @@ def test_trees_from_arrays_equal_scikit_learn():
     for seed in np.random.default_rng(1).integers(2**31, size=3):
         theirs = HistGradientBoostingClassifier(
             max_iter=30, max_bins=127, early_stopping=True, validation_fraction=0.5, n_iter_no_change=10, random_state=int(seed)
-        ).fit(x, y, sample_weight=w)
-        expected += theirs.predict_proba(x)[:, 1] / 3
+        ).fit(given, y, sample_weight=w)
+        expected += theirs.predict_proba(given)[:, 1] / 3
 
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-15)
+
+
+def test_bins_of_a_feature_with_a_single_value_are_one():
+    assert bin_edges(np.ones(10), np.ones(10), 5).size == 0
+    assert bin_edges(np.arange(10.0), np.ones(10), 10).tolist() == [k + 0.5 for k in range(9)]
+    assert bin_edges(np.arange(100.0), np.ones(100), 4).tolist() == [24.0, 49.0, 74.0]
+    assert bin_edges(np.arange(100.0), np.r_[np.zeros(50), np.ones(50)], 2).tolist() == [74.0]
 
 
 def test_trees_equal_a_walk_through_the_nodes():
