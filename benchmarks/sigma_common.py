@@ -61,14 +61,6 @@ def read_lhco(path: Path) -> Sample:
     return _clean(*dijet_features(c), c["label"])
 
 
-def read_dijets(path: Path, label: int) -> Sample:
-    """Events of an npz with arrays ``events`` and ``columns``."""
-    with np.load(path) as f:
-        values, names = f["events"], [str(s) for s in f["columns"]]
-    m, x = dijet_features({name: values[:, i] for i, name in enumerate(names)})
-    return _clean(m, x, np.full(len(m), label))
-
-
 def _clean(m: np.ndarray, x: np.ndarray, truth: np.ndarray) -> Sample:
     ok = np.isfinite(x).all(1) & (x[:, 2] > 0) & (x[:, 3] > 0)
     return Sample(x[ok].astype(np.float32), m[ok].astype(np.float32), truth=truth[ok].astype(np.int8))

@@ -24,13 +24,6 @@ from adtoolkit_sigma.config import SigmaConfig
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "explanation" / "benchmarks.md"
 
-SEARCHES = {
-    "sigma_lhco": "SIGMA on LHC Olympics events, five features",
-    "sigma_lhco_4features": "SIGMA on LHC Olympics events, without ΔR",
-    "sigma_dijets": "SIGMA on simulated dijets",
-}
-
-
 MATRICES = (
     (
         "matrix_lhco",
@@ -295,10 +288,9 @@ def page() -> str:
         "The machine had two cores shared with other work; times are CPU seconds.\n",
     ]
     lines += expectations(matrices())
-    for name, title in SEARCHES.items():
-        lines += search(name, title)
     for name, title, remark in MATRICES:
         lines += matrix(result(name), title, remark)
+    lines += search("sigma_lhco_4features", "SIGMA on LHC Olympics events, without ΔR")
     lines += no_signal(result("no_signal_toy"), "the toy in closed form")
     lines += no_signal(result("no_signal_dijets"), "simulated dijets")
     lines += cfm_training(result("cfm_training"))
