@@ -12,7 +12,7 @@ from adtoolkit.cli import cli
 from adtoolkit.data.checks import check_cells
 from adtoolkit.errors import DataError
 
-TOY = ["run", "--data", "toy-bump", "--no-window", "--preset", "smoke", "--device", "cpu", "--json"]
+TOY = ["run", "--data", "toy-bump", "--no-window", "--preset", "smoke", "--device", "cpu", "--json", "--no-pictures"]
 
 
 def adtool(*arguments):

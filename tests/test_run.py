@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from adtoolkit.cli import cli
 
-TOY = ["run", "--data", "toy-bump", "--preset", "smoke", "--device", "cpu"]
+TOY = ["run", "--data", "toy-bump", "--preset", "smoke", "--device", "cpu", "--no-pictures"]
 
 
 def adtool(*arguments):
@@ -35,7 +35,7 @@ def cache(tmp_path_factory):
 def base(cache, tmp_path_factory):
     """The run that the others are compared with."""
     out = tmp_path_factory.mktemp("base")
-    done = adtool(*TOY, "--estimator", "sigma", "--scorer", "cathode", "--seed", 1, "--out", out, "--json")
+    done = adtool(*TOY, "--estimator", "sigma", "--scorer", "cathode", "--seed", 1, "--out", out, "--json", "--pictures")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -77,6 +77,7 @@ def test_the_same_command_reuses_everything_and_gives_the_same_numbers(base, tmp
 
     assert told["metrics"] == base["metrics"]
     assert told["trainings"] == 0
+    assert not list(Path(told["run"]).glob("*.png")), "it was asked for none"
 
 
 def test_the_resolved_configuration_repeats_the_run_bit_for_bit_on_an_empty_cache(base, tmp_path, monkeypatch):

@@ -30,8 +30,9 @@ STAGES: Final = ("fit", "template", "density", "score")
     help="Compute what is not in the cache, everything, or nothing.",
 )
 @click.option("--force", type=click.Choice(STAGES), help="Compute this stage again, and those that follow from it.")
+@click.option("--pictures/--no-pictures", default=True, help="Draw the pictures of the run.  [default: pictures]")
 @click.option("--quiet", is_flag=True, help="No progress display.")
-def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) -> None:
+def run(request: Request, overwrite: Overwrite, force: str | None, pictures: bool, quiet: bool) -> None:
     """Search data for a resonant anomaly.
 
     Everything is checked before anything is trained (exit code 2 if refused). What was computed before is reused; a run
@@ -52,7 +53,7 @@ def run(request: Request, overwrite: Overwrite, force: str | None, quiet: bool) 
     if force:
         strategies |= dict.fromkeys(STAGES[STAGES.index(force) :], "always")
     console = Console(stderr=request.json)
-    job = Run(request.config, plan, request.registry, device, overwrite=strategies)
+    job = Run(request.config, plan, request.registry, device, overwrite=strategies, pictures=pictures)
     display = ProgressDisplay(console) if console.is_terminal and not quiet else None
     lines = ProgressLines(console) if not (display or request.json or quiet) else None
     job.tell = _teller(request, display or lines)
