@@ -137,7 +137,7 @@ def test_trees_equal_those_of_scikit_learn(values):
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-15)
 
 
-def test_bins_of_a_feature_with_a_single_value_are_one():
+def test_bins_have_equal_weight_or_lie_between_few_values():
     assert bin_edges(np.ones(10), np.ones(10), 5).size == 0
     assert bin_edges(np.arange(10.0), np.ones(10), 10).tolist() == [k + 0.5 for k in range(9)]
     assert bin_edges(np.arange(100.0), np.ones(100), 4).tolist() == [24.0, 49.0, 74.0]
