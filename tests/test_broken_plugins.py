@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from click.testing import CliRunner, Result
+from support.command import adtool
 
-from adtoolkit.cli import cli
 from adtoolkit.registry import default_registry
 
 GOOD = """
@@ -57,10 +56,6 @@ def broken(install: Callable[..., None]) -> Iterator[Install]:
 
     yield do
     default_registry.cache_clear()
-
-
-def adtool(*args: str) -> Result:
-    return CliRunner().invoke(cli, args, prog_name="adtool")
 
 
 def failures(output: str) -> dict[str, str]:

@@ -9,10 +9,9 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from support.command import adtool
 
 from adtoolkit.arrays import write_arrays
-from adtoolkit.cli import cli
 from adtoolkit.compare import load, summarise
 from adtoolkit.compare.curves import EPS_GRID, band, read_scored, sic_curve
 from adtoolkit.metrics.curves import sic
@@ -35,10 +34,6 @@ name = "{scorer}"
 [run]
 out = "runs"
 """
-
-
-def adtool(*arguments):
-    return CliRunner().invoke(cli, [str(a) for a in arguments])
 
 
 def make_run(root, scorer="a", seed=0, n_signal=200, power=1.5, status="done"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from support.command import adtool
 
 from adtoolkit.cli import COMMANDS, DATA_COMMANDS, cli
 from adtoolkit.errors import RunError
@@ -29,10 +29,6 @@ LIGHT = [
     ["show", "interpolator", "linear"],
     ["show", "data", "toy-bump"],
 ]
-
-
-def adtool(*args: str) -> Result:
-    return CliRunner().invoke(cli, args, prog_name="adtool")
 
 
 def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:

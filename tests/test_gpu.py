@@ -5,9 +5,8 @@ import math
 
 import pytest
 import torch
-from click.testing import CliRunner
+from support.command import adtool
 
-from adtoolkit.cli import cli
 from adtoolkit.registry import default_registry
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -18,17 +17,12 @@ DATA = (["toy-bump"], ["toy-bump", "--no-window"], ["calo-showers"])
 PARTS = [(kind, name) for kind in ("estimator", "scorer") for name in default_registry().names(kind) if name not in ("none", "samples")]
 
 
-def adtool(*arguments):
-    done = CliRunner().invoke(cli, [str(a) for a in arguments])
-    return done.exit_code, done.output, done.stdout
-
-
 def mix_with(kind, name):
     """Options of a mix of a part with the usual other one: a classifier for an estimator."""
     for data in DATA:
         for other in ([], ["--scorer", "cathode"], ["--scorer", "mutability"]) if kind == "estimator" else ([],):
             mix = ["--data", *data, f"--{kind}", name, *other]
-            if adtool("plan", *mix)[0] == 0:
+            if adtool("plan", *mix).exit_code == 0:
                 return mix
     raise AssertionError(f"No mix with {kind} {name} can run.")
 
@@ -39,9 +33,9 @@ def run(tmp_path, monkeypatch):
 
     def do(mix, device, place):
         monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / place / "cache"))
-        code, output, told = adtool("run", *mix, "--preset", "smoke", "--device", device, "--seed", 1, "--out", tmp_path / place, "--json")
-        assert code == 0, output
-        return json.loads(told.splitlines()[-1])["metrics"]
+        done = adtool("run", *mix, "--preset", "smoke", "--device", device, "--seed", 1, "--out", tmp_path / place, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout.splitlines()[-1])["metrics"]
 
     return do
 
@@ -74,8 +68,8 @@ window = [[3.2, 3.6], [3.3, 3.7]]
     for stack in (1, 2):
         monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / f"cache{stack}"))
         out = tmp_path / f"out{stack}"
-        code, output, _ = adtool("bench", tmp_path / "scan.toml", "--out", out, "--stack", stack, "--device", "cuda")
-        assert code == 0, output
+        done = adtool("bench", tmp_path / "scan.toml", "--out", out, "--stack", stack, "--device", "cuda")
+        assert done.exit_code == 0, done.output
         found[stack] = {p.parent.parent.name: json.loads(p.read_text())["auc"] for p in out.glob("runs/*/*/metrics.json")}
 
     assert found[1] == pytest.approx(found[2], abs=0.05)

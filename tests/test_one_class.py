@@ -6,24 +6,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from support.command import adtool
 
-from adtoolkit.cli import cli
 from adtoolkit.data.checks import check_cells
 from adtoolkit.errors import DataError
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 TOY = ["run", "--data", "toy-bump", "--no-window", "--preset", "smoke", "--device", "cpu", "--json", "--no-pictures"]
-
-
-def adtool(*arguments):
-    return CliRunner().invoke(cli, [str(a) for a in arguments])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ADTOOLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-from click.testing import CliRunner
-
-from adtoolkit.cli import cli
+from support.command import adtool as command
 
 #: Data and options that make a cell a matter of a second.
 TOY = """
@@ -26,7 +24,7 @@ folds = 2
 
 def adtool(*arguments):
     """``adtool bench`` in this process."""
-    return CliRunner().invoke(cli, ["bench", *map(str, arguments)])
+    return command("bench", *arguments)
 
 
 def metrics(folder):
