@@ -35,7 +35,7 @@ def test_a_model_of_the_reference_serves_any_scorer(scorer, auc, tmp_path):
     [
         ("calo-showers", "caloflow", ("cathode", "--set", "estimator.epochs=2", "--set", "estimator.energy_epochs=2")),
         ("toy-bump", "masked-cfm", ("likelihood", "--set", "data.n_background=300", "--set", "data.n_test=200")),
-        ("bcal-showers", "cathode", ("likelihood",)),
+        ("bcal-showers", "cathode", ("likelihood", "--set", "estimator.steps=30")),
     ],
 )
 def test_parts_of_resonant_searches_and_of_one_class_work_mix(data, estimator, scorer, tmp_path):

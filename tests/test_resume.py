@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command import TOY
 
 SCRIPT = Path(__file__).parent / "scripts" / "kill_and_resume.py"
-SEARCH = ["run", "--data", "toy-bump", "--preset", "smoke", "--estimator", "sigma", "--scorer", "cathode", "--seed", "3", "--device", "cpu"]
+SEARCH = [*TOY, "--estimator", "sigma", "--scorer", "cathode", "--seed", "3"]
 SEARCH += ["--set", "data.n_background=5000", "--set", "data.n_reference=2000", "--set", "data.n_test=1000", "--set", "scorer.members=1"]
 
 

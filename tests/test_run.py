@@ -119,8 +119,9 @@ def test_reference_scorers_run_without_an_estimator(cache, tmp_path, scorer):
         assert told["metrics"]["auc"] > 0.6
 
 
-def test_likelihood_scores_with_one_fit_and_no_folds(base, tmp_path):
-    done = adtool(*TOY, "--estimator", "sigma", "--scorer", "likelihood", "--seed", 1, "--out", tmp_path, "--json")
+def test_likelihood_scores_with_one_fit_and_no_folds(cache, tmp_path):
+    few = ["--set", "estimator.steps=20"]
+    done = adtool(*TOY, "--estimator", "cathode", *few, "--scorer", "likelihood", "--out", tmp_path, "--json")
     assert done.exit_code == 0, done.output
     with h5py.File(Path(json.loads(done.stdout.splitlines()[-1])["run"]) / "scores.h5") as file:
         assert file["test/score"].shape[1] == 1

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from support.command import TOY, adtool
 
 from adtoolkit.arrays import read_arrays
 from adtoolkit.background import Background
-from adtoolkit.cli import cli
 from adtoolkit.context import RunContext
 from adtoolkit.interfaces import ScorerData
 from adtoolkit.mass import Tabulated
@@ -46,8 +45,8 @@ def test_it_is_the_same_after_storing(events, tmp_path):
 
 def test_events_outside_the_window_get_no_score(tmp_path, monkeypatch):
     monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))
-    arguments = ["run", "--data", "toy-bump", "--preset", "smoke", "--estimator", "cathode", "--scorer", "likelihood"]
-    done = CliRunner().invoke(cli, [*arguments, "--set", "scorer.mass=true", "--out", str(tmp_path / "runs"), "--json"])
+    joint = ["--estimator", "cathode", "--set", "estimator.steps=20", "--scorer", "likelihood", "--set", "scorer.mass=true"]
+    done = adtool(*TOY, *joint, "--out", tmp_path / "runs", "--json")
     assert done.exit_code == 0, done.output
     arrays = read_arrays(Path(json.loads(done.stdout.splitlines()[-1])["run"]) / "scores.h5")
     inside = Window(3.3, 3.7).contains(arrays["events/m"])
