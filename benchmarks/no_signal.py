@@ -19,7 +19,8 @@ Every seed draws its own background, trains each method on it and asks two quest
    alone would give.
 
 Seeds of a file share its events: of n taken out of N, a share n / N is common to two seeds, and all are judged by what is left over.
-Resumable: what the result file holds is not repeated.
+Resumable: what the result file holds is not repeated. Two processes share the work if one begins with another seed in a file of its own:
+`--start 10 --out other.json`, and then `--merge other.json` into the first.
 """
 
 from __future__ import annotations
@@ -155,6 +156,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--reference", type=int, default=300_000, help="background for `idealised`, of a file")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--start", type=int, default=0, help="the first of the seeds")
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="other result files, whose runs are taken over")
     parser.add_argument("--preset", default=None)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True)
@@ -164,8 +167,19 @@ def main(arguments: list[str] | None = None) -> None:
     asked = {"data": args.data, "background": args.background, "preset": args.preset}
     if result.setdefault("asked", asked) != asked:
         parser.error(f"{args.out} holds another study: {result['asked']}")
+
+    def keep() -> None:
+        result["runs"].sort(key=lambda run: (run["seed"], list(METHODS).index(run["method"])))
+        write_json(args.out, {"command": command, "machine": machine(), **result, "summary": summary(result["runs"])})
+
     done = {(run["method"], run["seed"]) for run in result["runs"]}
-    for seed in range(args.seeds):
+    for other in (json.loads(path.read_text()) for path in args.merge):
+        if other["asked"] != asked:
+            parser.error(f"a file to merge holds another study: {other['asked']}")
+        result["runs"] += [run for run in other["runs"] if (run["method"], run["seed"]) not in done]
+        done |= {(run["method"], run["seed"]) for run in other["runs"]}
+        keep()
+    for seed in range(args.start, args.seeds):
         missing = [method for method in args.methods if (method, seed) not in done]
         if not missing:
             continue
@@ -173,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
             for method in missing:
                 result["runs"].append(run_once(method, seed, args, Path(scratch)))
                 print(result["runs"][-1], flush=True)
-                write_json(args.out, {"command": command, "machine": machine(), **result, "summary": summary(result["runs"])})
+                keep()
 
 
 if __name__ == "__main__":
