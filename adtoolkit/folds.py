@@ -21,6 +21,20 @@ def train_val(events: Sample, rng: np.random.Generator, share: float = VALIDATIO
     return events[np.sort(order[n_val:])], events[np.sort(order[:n_val])]
 
 
+def check_groups(groups: int, folds: int) -> None:
+    """Refuse a template of fewer independent groups of events than there are folds.
+
+    Raises:
+        DataError: which says how many folds there may be.
+    """
+    if groups < folds:
+        what = (
+            f"The template comes from {groups} independent {'group' if groups == 1 else 'groups'} of events, fewer than the {folds} folds."
+        )
+        fewer = f"Use fewer folds, --set scorer.folds={groups}, or" if groups > 1 else "Use"
+        raise DataError(what, f"{fewer} an estimator with more groups.")
+
+
 def assign_grouped(group: NDArray[np.integer], folds: int, rng: np.random.Generator) -> NDArray[np.int8]:
     """[N] fold of each event, the same for all of a group; equally many groups per fold (to one).
 
@@ -28,9 +42,7 @@ def assign_grouped(group: NDArray[np.integer], folds: int, rng: np.random.Genera
         DataError: if there are fewer groups than folds.
     """
     names, place = np.unique(group, return_inverse=True)
-    if len(names) < folds:
-        what = f"The template was made from {len(names)} independent groups of events, fewer than the {folds} folds."
-        raise DataError(what, f"Use fewer folds, --set scorer.folds={len(names)}, or an estimator with more groups.")
+    check_groups(len(names), folds)
     return assign(np.zeros(len(names), np.int8), folds, rng)[place]
 
 

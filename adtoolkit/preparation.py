@@ -13,6 +13,7 @@ from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext
 from adtoolkit.errors import AdtoolError, DataError, PluginError
 from adtoolkit.events import Event
+from adtoolkit.folds import check_groups
 from adtoolkit.mass import MassModel, fit_mass
 from adtoolkit.plugin import Region
 from adtoolkit.preprocess import Preprocess
@@ -90,6 +91,8 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     if plan.region is Region.ALL and not plan.interpolator.rules:
         text = f"'{plan.interpolator.name}' evaluates in the window a model that has seen the window's events: a negative control."
         tell(Event("note", "fit", text=text))
+    if plan.estimates and parts["scorer"].instance.trains and (groups := parts["estimator"].instance.independent_groups()) is not None:
+        check_groups(groups, config.scorer.folds)
     n = template_size(config, dataset)
     if Cap.SAMPLE in plan.background and n < MIN_TEMPLATE:
         raise DataError(f"The template would have {n} events where {MIN_TEMPLATE} are needed.", "Raise --set template.oversample=VALUE")

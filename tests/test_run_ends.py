@@ -23,6 +23,7 @@ REFUSED = {
     "mass model that cannot be fitted": (["--set", "mass.name=sideband-fit", "--set", "mass.sqrt_s=4"], "sqrt(s)"),
     "tiny template": (["--set", "template.oversample=0.01"], "template.oversample"),
     "nothing in the cache": (["--overwrite", "only-cache", "--seed", "77"], "not in the cache"),
+    "more folds than groups of events": (["--estimator", "rad-ot", "--set", "estimator.groups=3"], "--set scorer.folds=3"),
     "unknown metric": (["--set", "metrics.names=auk"], "auc"),
     "anchors outside the data": (["--set", "interpolator.margin=3"], "anchor"),
 }

@@ -153,6 +153,9 @@ def check_draws_that_recur_tell_their_events(subject: Subject) -> None:
         require(group.shape == (len(x),), f"sample_grouped gave groups of shape {list(group.shape)} for {len(x)} draws.")
         torn = int((group != group[np.unique(place, return_index=True)[1]][place]).sum())
         require(torn == 0, f"{torn} draws that are equal have different groups.")
+        said = subject.make().independent_groups() if subject.component.kind == "estimator" else None
+        found = len(np.unique(group))
+        require(said is None or found <= said, f"Draws have {found} groups, but independent_groups() says {said}.")
 
 
 @conformance("estimator", "interpolator")

@@ -47,6 +47,9 @@ class RadOt(BackgroundEstimator[RadOtConfig]):
         _check_conditions(events)
         find_gap(m)  # that the fit will find it too
 
+    def independent_groups(self) -> int:
+        return self.config.groups
+
     def fit(self, train: Sample, val: Sample, ctx: Context) -> RadOtModel:
         c = self.config
         events = Sample.concat(train, val)

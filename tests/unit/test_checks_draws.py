@@ -66,6 +66,18 @@ class Torn(Recurring):
         return self.sample_anew(cond, rng)[0], np.arange(len(cond))
 
 
+class Miscounted(Grouped):
+    """Its estimator promises fewer groups than there are."""
+
+    groups = 3
+
+
+class Counted(Grouped):
+    """Its estimator says how many."""
+
+    groups = 50
+
+
 class Estimator(BackgroundEstimator[NoOptions]):
     """Gives a model."""
 
@@ -73,6 +85,9 @@ class Estimator(BackgroundEstimator[NoOptions]):
 
     def fit(self, train: Any, val: Any, ctx: Any) -> Model:
         return self.model()
+
+    def independent_groups(self) -> int | None:
+        return getattr(self.model, "groups", None)
 
 
 def outcome(name: str, model: type[Model], *caps: Cap) -> CheckResult:
@@ -101,6 +116,8 @@ def outcome(name: str, model: type[Model], *caps: Cap) -> CheckResult:
         (RECUR, Grouped, [], "pass"),
         (RECUR, Recurring, [], "fail"),
         (RECUR, Torn, [], "fail"),
+        (RECUR, Counted, [], "pass"),
+        (RECUR, Miscounted, [], "fail"),
     ],
 )
 def test_draws_are_checked(name, model, caps, expected):
