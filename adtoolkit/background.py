@@ -28,7 +28,6 @@ class Background:
             them, since the further ones depend on m; None where m is the only one.
         weights: [K] how often each row of `conditions` is drawn, relative to the others; None for equally often.
         known: Densities of the run's events in the window, evaluated once; others are evaluated when asked for.
-        control: Template beside the window, for `adtoolkit.scored.Control`; None where there is none.
         prep: How features were preprocessed, for densities in physical units; None where nobody knows.
     """
 
@@ -38,7 +37,6 @@ class Background:
     conditions: Array | None = None
     weights: Array | None = None
     known: Densities | None = None
-    control: Sample | None = None
     prep: Preprocess | None = None
 
     @property

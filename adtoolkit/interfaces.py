@@ -265,6 +265,8 @@ class Metric(_Configured[C]):
 
     #: What it needs: ``truth``, ``template``, ``log-ratio``; one that cannot be computed is reported as skipped.
     needs: ClassVar[frozenset[str]] = frozenset()
+    #: What it makes use of where it can be had, and what is not computed for no one: ``control``.
+    wants: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from adtoolkit.arrays import write_arrays
 from adtoolkit.context import RunContext
-from adtoolkit.scored import Scored
+from adtoolkit.scored import Control, Scored
 from adtoolkit.store import write_atomic
+from adtoolkit.types import Array
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,15 @@ def write_scores(folder: Path, scored: Scored) -> None:
             "template/m": None if scored.template is None else scored.template.m,
             "template/score": scored.template_score,
             "template/fold": scored.template_fold,
-            "control/m": None if scored.control is None else scored.control.m,
-            "control/score": None if scored.control is None else scored.control.score,
-            "control/fold": None if scored.control is None else scored.control.fold,
+            **({} if scored.control is None else _control_arrays(scored.control)),
         },
     )
     if scored.template is not None:
         write_arrays(folder / "background.h5", {"x": scored.template.x, "m": scored.template.m}, features=list(scored.features))
     if scored.signal is not None:
         write_arrays(folder / "signal.h5", {"x": scored.signal.x, "m": scored.signal.m}, features=list(scored.features))
+
+
+def _control_arrays(control: Control) -> dict[str, Array]:
+    names = ("m", "score", "fold", "template_m", "template_score", "template_fold")
+    return {f"control/{name}": getattr(control, name) for name in names}

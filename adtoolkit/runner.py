@@ -14,7 +14,7 @@ from adtoolkit import scoring, stages
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext, silent
-from adtoolkit.control import draw_control, scored_control
+from adtoolkit.control import Beside, asked, draw_control, score_control
 from adtoolkit.devices import describe_device
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.events import Event
@@ -138,7 +138,7 @@ class Run:
     def background(self) -> None:
         """Make all that comes before the scorer, which other runs may share: model, template, densities."""
         prepared, counts = self.prepared(), dict[str, int]()
-        background, entries, given = self._background(prepared, counts)
+        background, entries, given, _ = self._background(prepared, counts)
         if Cap.LOG_PROB in self.plan.scorer.needs:
             self._with_densities(prepared, background, self._pool(prepared, background, 2), counts, given, entries)
 
@@ -161,16 +161,22 @@ class Run:
     def _execute(self, prepared: Prepared, started: float) -> RunResult:
         counts = dict(prepared.counts)
         background: Background | None = None
+        beside: Beside | None = None
         entries: list[Entry] = []
         given: Mapping[str, Any] = {"estimator": None}
         if self.plan.estimates:
-            background, entries, given = self._background(prepared, counts)
+            background, entries, given, beside = self._background(prepared, counts)
         folds = self.config.scorer.folds if prepared.parts["scorer"].instance.trains else 1
         pool = self._pool(prepared, background, folds)
         if background is not None and Cap.LOG_PROB in self.plan.scorer.needs:
             background = self._with_densities(prepared, background, pool, counts, given, entries)
         scored, summary, score_entries = self._timed("score", lambda: self._score(prepared, pool, background, folds, given))
         entries += score_entries
+        if background is not None and beside is not None:
+            part = prepared.parts["scorer"]
+            control, more = self._timed("score", lambda: score_control(self.shop, part, beside, background, folds, given))
+            entries += more
+            scored = replace(scored, control=control)
         if scored.outside is not None and (beyond := int(scored.outside.sum())):
             counts["data outside the trained conditions"] = beyond
             text = (
@@ -215,7 +221,7 @@ class Run:
             self.folder.manifest,
         )
 
-    def _background(self, prepared: Prepared, counts: dict[str, int]) -> tuple[Background, list[Entry], Mapping[str, Any]]:
+    def _background(self, prepared: Prepared, counts: dict[str, int]) -> tuple[Background, list[Entry], Mapping[str, Any], Beside | None]:
         config, window, dataset = self.config, self.config.window, prepared.dataset
         estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
         job = self.fit_job(prepared)
@@ -237,7 +243,7 @@ class Run:
             "masses": dataset.events.blind().digest,
             "window": window and [window.lo, window.hi],
         }
-        entries = [entry]
+        entries, beside = [entry], None
         if Cap.SAMPLE in self.plan.background:
             n, features = template_size(config, dataset), len(dataset.features)
             drawn, template = self._timed("template", lambda: stages.draw_template(self.shop, interpolator, background, n, features, given))
@@ -245,13 +251,14 @@ class Run:
             counts["dropped: template draws not finite"] = int(drawn.meta["not_finite"])
             background, given = replace(background, drawn=template), {**given, "template": drawn.digest}
             entries.append(drawn)
-            if window is not None and config.template.control > 0 and prepared.parts["scorer"].instance.outside:
-                made_from = interpolator, model, dataset.events, window, config.template, given, self.folder.path
-                if (beside := self._timed("template", lambda: draw_control(self.shop, *made_from))) is not None:
-                    entries.append(beside[0])
-                    counts["dropped: control draws not finite"] = int(beside[0].meta["not_finite"])
-                    background = replace(background, control=beside[1])
-        return background, entries, given
+            if window is not None and asked(config.template, prepared.metrics.values(), prepared.parts["scorer"]):
+                events = prepared.prep.apply(dataset.events.blind())
+                made_from = interpolator, model, events, window, config.template, given, self.folder.path
+                beside = self._timed("template", lambda: draw_control(self.shop, *made_from))
+            if beside is not None:
+                entries.append(beside.entry)
+                counts["dropped: control draws not finite"] = int(beside.entry.meta["not_finite"])
+        return background, entries, given, beside
 
     def _with_densities(
         self,
@@ -280,7 +287,7 @@ class Run:
             return sample if window is None else sample[window.contains(sample.m)]
 
         test = inside(dataset.test)
-        template, control = (background.drawn, background.control) if background is not None else (None, None)
+        template = None if background is None else background.drawn
         strata = np.zeros(len(dataset.events), bool) if window is None else window.contains(dataset.events.m)
         return Pool(
             events=prep.apply(dataset.events),
@@ -291,8 +298,6 @@ class Run:
             template=template,
             template_fold=template_folds(template, folds, rng("template")),
             window=window,
-            control=control,
-            control_fold=template_folds(control, folds, rng("control")),
         )
 
     def _score(
@@ -302,14 +307,12 @@ class Run:
         score = np.full(len(pool.events), np.nan, np.float32)
         test_score = np.full((len(pool.test), folds), np.nan, np.float32)
         template_score = np.full(len(pool.template_fold), np.nan, np.float32)
-        control_score = np.full(0 if pool.control is None else len(pool.control), np.nan, np.float32)
         parts: list[scoring.FoldScores] = []
         for k in range(folds):
             done = scoring.score_fold(self.shop, prepared.parts["scorer"], pool, background, k, folds, given)
             score[pool.fold == k] = done.events
             test_score[:, k] = done.test
             template_score[pool.template_fold == k] = done.template
-            control_score[pool.control_fold == k] = done.control
             parts.append(done)
         names = list(dict.fromkeys(name for part in parts for name in part.summary))
         summary = {name: float(np.mean([part.summary[name] for part in parts if name in part.summary])) for name in names}
@@ -325,7 +328,6 @@ class Run:
             template=None if pool.template is None else prepared.prep.undo(pool.template),
             template_score=None if pool.template is None else template_score,
             template_fold=None if pool.template is None else pool.template_fold,
-            control=scored_control(pool, control_score, self.config.template.control),
             mass=dataset.mass,
             unit=dataset.unit,
             log_ratio=Cap.LOG_RATIO in self.plan.scorer.provides,

@@ -8,31 +8,32 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from adtoolkit.types import Array, Mask, Sample, Window
+from adtoolkit.types import Array, Sample, Window
 
 
 @dataclass(frozen=True)
 class Control:
-    """Template events at the masses of the data in control regions beside the window, where no signal is expected.
+    """The search repeated in regions beside the window, where no signal is expected: a scorer is trained anew in each.
 
     Attributes:
         windows: The control regions.
-        m: [C] masses.
-        score: [C] scores, each by one fold.
-        fold: [C] which fold that was.
+        m: [E] masses of the data.
+        score: [E] their scores, each by the one fold that did not train on the event.
+        fold: [E] which fold that was; those of the second region are counted on from those of the first.
+        template_m: [C] masses of the template.
+        template_score: [C] held-out scores of the template.
+        template_fold: [C] which fold scored it.
+        folds: All folds of all regions.
     """
 
     windows: tuple[Window, ...]
     m: Array
     score: Array
-    fold: NDArray[np.int8]
-
-    def holds(self, events: Sample) -> Mask:
-        """[N] which events lie in a control region."""
-        held = np.zeros(len(events), bool)
-        for window in self.windows:
-            held |= window.contains(events.m)
-        return held
+    fold: NDArray[np.integer]
+    template_m: Array
+    template_score: Array
+    template_fold: NDArray[np.integer]
+    folds: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Scored:
         template: [B] events drawn from the background model in the window, or None.
         template_score: [B] held-out scores of the template.
         template_fold: [B] which fold scored it.
-        control: Template events beside the window, scored like the data there; None where there are none.
+        control: The same beside the window; None where it was not done.
         window: The signal region, or None in one-class work.
         features: [D] names of the columns of x.
         mass: Name of m.

@@ -37,8 +37,6 @@ class Pool:
     template: Sample | None
     template_fold: Labels
     window: Window | None
-    control: Sample | None = None
-    control_fold: Labels | None = None
 
     def training(self, k: int, record: Component, single: bool) -> ScorerData:
         """What fold k may learn from."""
@@ -62,7 +60,6 @@ class FoldScores:
     events: Array
     test: Array
     template: Array
-    control: Array
     summary: Mapping[str, float]
     curves: Mapping[str, Array]
     signal: Sample | None
@@ -70,9 +67,16 @@ class FoldScores:
 
 
 def score_fold(
-    shop: Workshop, scorer: Part, pool: Pool, background: Background | None, k: int, folds: int, given: Mapping[str, Any]
+    shop: Workshop,
+    scorer: Part,
+    pool: Pool,
+    background: Background | None,
+    k: int,
+    folds: int,
+    given: Mapping[str, Any],
+    where: str = "",
 ) -> FoldScores:
-    """Fit a scorer on all folds but k and score what it has not seen, or reuse the scores."""
+    """Fit a scorer on all folds but k and score what it has not seen, or reuse the scores. ``where`` is what is told of the place."""
     context = replace(shop.context, scope=("scorer", scorer.record.name, f"fold{k}"), stage="score")
     single = folds == 1
     truth = Cap.TRUTH in scorer.record.needs
@@ -93,8 +97,6 @@ def score_fold(
 
     if not scorer.instance.outside:
         key["outside"] = False
-    if pool.control is not None:
-        key["control"] = pool.control.digest
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         bg = background
@@ -106,8 +108,6 @@ def score_fold(
         held = {"events": own[meant], "test": pool.test, "template": pool.events[:0]}
         if pool.template is not None:
             held["template"] = pool.template[pool.template_fold == k]
-        if pool.control is not None:
-            held["control"] = pool.control[pool.control_fold == k]
         scores = {name: _checked(fitted.score(sample.blind()), len(sample), scorer.record.name) for name, sample in held.items()}
         everywhere = np.full(len(own), np.nan, np.float32)
         everywhere[meant] = scores["events"]
@@ -125,6 +125,7 @@ def score_fold(
         return {"class": class_path(fitted)}
 
     label = scorer.record.name if single else f"{scorer.record.name} fold {k + 1} of {folds}"
+    label += where and f" {where}"
     entry = shop.stage("score", key, make, label, (scorer,))
     arrays = read_arrays(entry.path / "scores.h5")
     summary = json.loads((entry.path / "summary.json").read_text())
@@ -133,7 +134,6 @@ def score_fold(
         arrays["events"],
         arrays["test"],
         arrays["template"],
-        arrays.get("control", np.zeros(0, np.float32)),
         summary,
         read_arrays(curves) if curves.exists() else {},
         to_sample(read_arrays(signal)) if signal.exists() else None,

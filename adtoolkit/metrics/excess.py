@@ -14,7 +14,7 @@ from adtoolkit.metrics.config import ExcessConfig
 from adtoolkit.metrics.ranking import power
 from adtoolkit.metrics.selection import threshold
 from adtoolkit.scored import Scored
-from adtoolkit.types import Mask
+from adtoolkit.types import Array, Mask
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,26 @@ def significance(n: float, b: float, s: float) -> float:
 def cut_at(scored: Scored, eps: float) -> Cut:
     """Cut each fold at the score that a share ``eps`` of its held-out template exceeds (without a template: of its data in the window)."""
     inside = scored.inside(scored.events)
-    passed, levels = np.zeros(len(scored.events), bool), []
-    template = np.zeros(0 if scored.template is None else len(scored.template), bool)
-    for k in range(scored.folds):
-        own = scored.fold == k
-        if scored.template_score is not None and scored.template_fold is not None:
-            drawn = scored.template_fold == k
-            level = threshold(scored.template_score[drawn], eps)
-            template |= drawn & (scored.template_score > level)
-        else:
-            level = threshold(scored.score[own & inside], eps)
-        passed |= own & (scored.score > level)
-        levels.append(level)
-    expected = eps * float(inside.sum())
-    error = 0.0 if scored.template is None else expected * _relative_error(template, scored.template.group, eps, scored.folds)
-    return Cut(passed, expected, error, int((passed & inside).sum()), tuple(levels))
+    if scored.template_score is not None and scored.template_fold is not None:
+        by, by_fold = scored.template_score, scored.template_fold
+    else:
+        by, by_fold = scored.score[inside], scored.fold[inside]
+    levels = _levels(by, by_fold, scored.folds, eps)
+    passed = scored.score > levels[scored.fold]
+    expected, error = eps * float(inside.sum()), 0.0
+    if scored.template is not None:
+        error = expected * _relative_error(by > levels[by_fold], scored.template.group, eps, scored.folds)
+    return Cut(passed, expected, error, int((passed & inside).sum()), tuple(levels.tolist()))
+
+
+def _levels(score: Array, fold: NDArray[np.integer], folds: int, eps: float) -> NDArray[np.float64]:
+    """[K] per fold the score that a share ``eps`` of these events exceeds."""
+    return np.array([threshold(score[fold == k], eps) for k in range(folds)])
 
 
 @dataclass(frozen=True)
 class Bias:
-    """How many more events of the data pass a cut in the control regions than the template lets expect there.
+    """How many more events of the data pass such a cut in the control regions than the template lets expect there.
 
     Attributes:
         value: Observed over expected, minus one.
@@ -98,8 +98,8 @@ class Bias:
     def significance(self, cut: Cut) -> float:
         """Of the excess in the window: the expectation raised by the bias, and all of the bias as its systematic error.
 
-        Other than in the source, the classifier is that of the window and not trained anew on the sidebands, and a bias below zero does
-        not lower the expectation: it may be one of the control regions alone, and would make an excess.
+        Other than in the source, a bias below zero does not lower the expectation: it may be one of the control regions alone, and would
+        make an excess.
 
         References:
             arXiv:2411.00085.
@@ -108,21 +108,19 @@ class Bias:
         return significance(cut.observed, cut.expected * (1 + max(self.value, 0.0)), float(error))
 
 
-def bias_of(scored: Scored, cut: Cut) -> Bias | None:
-    """The template's bias behind a cut, from the control regions; None without them, or where none of their template passes."""
-    if scored.control is None:
+def bias_of(scored: Scored, eps: float) -> Bias | None:
+    """The template's bias behind cuts that ``eps`` of it pass, from the control regions, fold by fold as in the window.
+
+    None without control regions, or where they have too few events for such a cut.
+    """
+    control = scored.control
+    if control is None or eps * (_fewest(control.template_fold, control.folds) + 1) < 1:
         return None
-    near = scored.control.holds(scored.events)
-    expected, kept = 0.0, 0
-    for k, level in enumerate(cut.levels):
-        drawn = scored.control.score[scored.control.fold == k]
-        if len(drawn):
-            above = int((drawn > level).sum())
-            kept += above
-            expected += above / len(drawn) * int((near & (scored.fold == k)).sum())
-    if not kept:
+    levels = _levels(control.template_score, control.template_fold, control.folds, eps)
+    kept = int((control.template_score > levels[control.template_fold]).sum())
+    observed, expected = int((control.score > levels[control.fold]).sum()), eps * len(control.score)
+    if not kept or expected < 1:
         return None
-    observed = int((cut.passed & near).sum())
     ratio = observed / expected
     return Bias(ratio - 1, float(max(ratio, 1 / expected) * np.hypot(1 / np.sqrt(max(observed, 1)), 1 / np.sqrt(kept))))
 
@@ -142,46 +140,45 @@ def _relative_error(passed: Mask, group: NDArray[np.int64] | None, eps: float, f
     return float(max(poisson, np.sqrt((beyond**2).sum() * len(size) / free) / (eps * len(passed))))
 
 
-def _fewest(scored: Scored) -> int | None:
-    """Template events of the fold that has the fewest; None without a template."""
-    if scored.template_fold is None:
-        return None
-    return int(np.bincount(scored.template_fold, minlength=scored.folds).min())
+def _fewest(template_fold: NDArray[np.integer] | None, folds: int) -> float:
+    """Template events of the fold that has the fewest; infinite without a template."""
+    return np.inf if template_fold is None else float(np.bincount(template_fold, minlength=folds).min())
 
 
 class Excess(Metric[ExcessConfig]):
     """Events of the window that pass a cut, and how many the template lets expect, at fixed background efficiencies.
 
     The expectation is eps times the data in the window, so a signal that is not small raises it a little. Its error, and ``excess-z``,
-    are statistical: a template that differs from the background makes an excess too. Where there are control regions beside the window,
-    ``control-bias`` says how many more events pass there than the template lets expect, and ``excess-z-corrected`` has the expectation
-    raised by it and all of it as a systematic error. It does not know of a bias that only the window has. The interval of the
-    expectation ends at 0.
+    are statistical: a template that differs from the background makes an excess too. Where there are control
+    regions beside the window, the search is repeated there: ``control-bias`` says how many more events pass than the template lets
+    expect, and ``excess-z-corrected`` has the expectation raised by it and all of it as a systematic error. It does not know of a bias
+    that only the window has. The interval of the expectation ends at 0.
 
     References:
         Cut and count over windows without a fit: arXiv:2411.00085.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"template"})
+    wants: ClassVar[frozenset[str]] = frozenset({"control"})
 
     def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
         out: dict[str, float] = {}
-        fewest = _fewest(scored)
+        fewest = _fewest(scored.template_fold, scored.folds)
         for eps in self.config.at:
             cut = cut_at(scored, eps)
             if cut.expected < self.config.least:
                 ctx.note(f"excess@{power(eps)} left out: {cut.expected:.3g} events are expected, fewer than {self.config.least:g}.")
                 continue
-            if fewest is not None and eps * (fewest + 1) < 1:
+            if eps * (fewest + 1) < 1:
                 ctx.note(
-                    f"excess@{power(eps)} left out: a fold has {fewest:,} events of the template, too few for a cut that {eps:g} pass."
+                    f"excess@{power(eps)} left out: a fold has {fewest:,.0f} events of the template, too few for a cut that {eps:g} pass."
                 )
                 continue
             name = power(eps)
             out |= {f"observed@{name}": float(cut.observed), f"expected@{name}": cut.expected}
             out |= {f"expected@{name}-lo": max(cut.expected - cut.error, 0.0), f"expected@{name}-hi": cut.expected + cut.error}
             out[f"excess-z@{name}"] = cut.significance
-            if (bias := bias_of(scored, cut)) is not None:
+            if (bias := bias_of(scored, eps)) is not None:
                 out |= {f"control-bias@{name}{end}": bias.value + sign * bias.error for end, sign in (("", 0), ("-lo", -1), ("-hi", 1))}
                 out[f"excess-z-corrected@{name}"] = bias.significance(cut)
         if any("corrected" in name for name in out):
