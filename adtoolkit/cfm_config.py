@@ -59,7 +59,9 @@ class CfmConfig(ComponentConfig):
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout inside the blocks")
     frozen_from: int = Field(-1, description="epoch from which dropout is off and batch statistics are frozen; -1: never")
     mass_embedding: Literal["raw", "frequencies"] = Field("raw", description="how the network sees m: as it is, or by frequencies")
-    mass_frequencies: int = Field(2, ge=1, le=16, description="octaves of the mass embedding by frequencies")
+    mass_frequencies: int = Field(
+        2, ge=0, le=16, description="octaves of the mass embedding by frequencies; 0: as many as the events can resolve"
+    )
     time_frequencies: int = Field(3, ge=1, le=16, description="harmonics of the time embedding")
     sigma_min: float = Field(1e-3, gt=0, lt=1, description="width of the path at the data")
     steps: int = Field(14_000, ge=0, description="optimiser steps, however many events there are; 0: use epochs")
@@ -83,6 +85,7 @@ class CfmConfig(ComponentConfig):
         "exact", description="divergence in densities: exact, or estimated along one direction (faster with many features, noisy)"
     )
 
-    def network(self, features: int) -> dict[str, Any]:
-        """What `adtoolkit.nn.velocity.build` makes the network of, for so many features."""
-        return {"features": features, **self.model_dump(include=set(_NETWORK))}
+    def network(self, features: int, octaves: int | None = None) -> dict[str, Any]:
+        """What `adtoolkit.nn.velocity.build` makes the network of, for so many features; ``octaves`` stand in for a 0 of the options."""
+        options = {"features": features, **self.model_dump(include=set(_NETWORK))}
+        return options | {"mass_frequencies": self.mass_frequencies or octaves or 1}

@@ -19,26 +19,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sigma_common import Clock, machine, make_search, read_lhco, write_json
+from common import WINDOW, Clock, machine, search_lhco, write_json
 
 from adtoolkit.context import RunContext
 from adtoolkit.events import Event
 from adtoolkit.nn.mixture import FlowMixture, fit_flow
-from adtoolkit.types import Sample, Window
+from adtoolkit.types import Sample
 from adtoolkit_cathode.config import CathodeFlowConfig
-
-WINDOW = Window(3.3, 3.7)
 
 
 def events(path: Path, seed: int, n_signal: int = 500) -> tuple[Sample, Sample, Sample]:
     """Training and validation events of the sidebands, and background of the window; preprocessed as in a run."""
-    data = read_lhco(path)
-    signal = np.random.default_rng(seed).permutation(np.flatnonzero(data.truth == 1))
-    mixed = data[np.concatenate([np.flatnonzero(data.truth == 0), signal[:n_signal]])]
-    search = make_search(mixed, data[signal[n_signal:]], WINDOW.lo, WINDOW.hi, seed, data.x.shape[1])
+    search = search_lhco(path, n_signal, seed)
     train, val = (part[~WINDOW.contains(part.m)] for part in (search.train, search.val))
-    inside = search.preprocess.apply(search.window[search.window.truth == 0].blind())
-    return train, val, inside
+    return train, val, search.background
 
 
 def loss(model: FlowMixture, sample: Sample) -> float:

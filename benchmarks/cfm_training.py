@@ -20,19 +20,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from sigma_common import Clock, closure_auc, machine, make_search, read_lhco, write_json
+from common import WINDOW, Clock, closure_auc, machine, search_lhco, write_json
 
 from adtoolkit.cfm_config import CfmConfig
 from adtoolkit.context import RunContext
 from adtoolkit.interfaces import FitTask
 from adtoolkit.interpolators.anchors import Anchors
 from adtoolkit.nn.cfm_fit import fit_cfm
-from adtoolkit.types import Sample, Window
+from adtoolkit.types import Sample
 from adtoolkit_masked_cfm.config import MaskedCfmConfig
 from adtoolkit_sigma.config import SigmaConfig
 from adtoolkit_sigma.model import Blend
 
-WINDOW = Window(3.3, 3.7)
 WIDE = {"hidden": 128, "blocks": 4, "steps": 7000}
 #: Row -> what differs from the default.
 ROWS: dict[str, dict[str, dict[str, Any]]] = {
@@ -55,11 +54,8 @@ CONFIGS: dict[str, type[CfmConfig]] = {"masked-cfm": MaskedCfmConfig, "sigma": S
 
 def events(path: Path, seed: int, n_signal: int) -> tuple[Sample, Sample, Sample]:
     """Training and validation events of all masses, and the known background of the window; preprocessed as in a run."""
-    data = read_lhco(path)
-    signal = np.random.default_rng(seed).permutation(np.flatnonzero(data.truth == 1))
-    mixed = data[np.concatenate([np.flatnonzero(data.truth == 0), signal[:n_signal]])]
-    search = make_search(mixed, data[signal[n_signal:]], WINDOW.lo, WINDOW.hi, seed, data.x.shape[1])
-    return search.train, search.val, search.preprocess.apply(search.window[search.window.truth == 0].blind())
+    search = search_lhco(path, n_signal, seed)
+    return search.train, search.val, search.background
 
 
 def measure(method: str, options: dict[str, Any], data: tuple[Sample, Sample, Sample], seed: int) -> dict[str, Any]:

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import WINDOW, machine, read_lhco, write_json
 from scipy.stats import norm
-from sigma_common import machine, read_lhco, write_json
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from adtoolkit.metrics.curves import Ranking, sic
 from adtoolkit.scorers.config import ClassifierConfig
 from adtoolkit.scorers.hgb import fit_hgb
-from adtoolkit.types import Sample, Window
+from adtoolkit.types import Sample
 
 EPS = (0.1, 0.03, 0.01, 0.003)
-WINDOW = Window(3.3, 3.7)
 VARIANTS: dict[str, dict] = {
     "1": {"members": 1},
     "5": {"members": 5},

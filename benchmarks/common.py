@@ -1,8 +1,4 @@
-"""What the benchmarks of SIGMA share: the events, and how a template is judged. Nothing here is part of the package.
-
-The judging is deliberately plain and the same for every method: a two-fold two-sample test against the true background of
-the window, and a classifier of data against template, cross-fitted in five folds, five members each.
-"""
+"""What the benchmarks share: a clock, files of results, LHC Olympics events, a plain two-sample test."""
 
 from __future__ import annotations
 
@@ -20,11 +16,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from adtoolkit.preprocess import Preprocess
-from adtoolkit.types import Sample
+from adtoolkit.types import Sample, Window
 
 COLUMNS = ["pxj1", "pyj1", "pzj1", "mj1", "tau1j1", "tau2j1", "tau3j1", "pxj2", "pyj2", "pzj2", "mj2", "tau1j2", "tau2j2", "tau3j2"]
 FEATURES = ("m_J1", "delta_m", "tau21_J1", "tau21_J2", "delta_R")
-EFFICIENCIES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
+WINDOW = Window(3.3, 3.7)
 
 
 class Clock:
@@ -68,33 +64,30 @@ def _clean(m: np.ndarray, x: np.ndarray, truth: np.ndarray) -> Sample:
 
 @dataclass(frozen=True)
 class Search:
-    """One search: blinded training events (preprocessed), and what the templates are judged by (physical units).
-
-    ``window``: data in the window with truth; ``background``: known background of the window; ``signal``: signal in the
-    window that was not injected; ``held_out``: whether ``background`` is disjoint from the data.
-    """
+    """Events of one search, preprocessed: training and validation of all masses, blinded; the window's with truth, and signal left over."""
 
     train: Sample
     val: Sample
-    preprocess: Preprocess
     window: Sample
-    background: np.ndarray
-    signal: np.ndarray
-    held_out: bool
+    left: Sample
+
+    @property
+    def background(self) -> Sample:
+        """The known background of the window."""
+        return self.window[self.window.truth == 0].blind()
 
 
-def make_search(data: Sample, left: Sample, lo: float, hi: float, seed: int, features: int, held_out: Sample | None = None) -> Search:
-    """``data`` with truth, signal ``left`` over, and a held-out background where there is one."""
-    cut = lambda s: replace(s, x=s.x[:, :features])  # noqa: E731
-    data, left = cut(data), cut(left)
+def search_lhco(path: Path, n_signal: int, seed: int, features: int = 5) -> Search:
+    """All background of the official file with ``n_signal`` injected signal events, as a run would prepare them."""
+    events = read_lhco(path)
+    events = replace(events, x=events.x[:, :features])
+    signal = np.random.default_rng(seed).permutation(np.flatnonzero(events.truth == 1))
+    data = events[np.concatenate([np.flatnonzero(events.truth == 0), signal[:n_signal]])]
     data = data[np.random.default_rng(seed).permutation(len(data))]
     preprocess = Preprocess.fit(data)
-    ready = preprocess.apply(data.blind())
-    n_val = len(data) // 20
-    inside = lambda s: s[(s.m > lo) & (s.m < hi)]  # noqa: E731
-    window = inside(data)
-    true = inside(cut(held_out)).x if held_out is not None else window.x[window.truth == 0]
-    return Search(ready[n_val:], ready[:n_val], preprocess, window, true, inside(left).x, held_out is not None)
+    ready, n_val = preprocess.apply(data.blind()), len(data) // 20
+    window, left = (preprocess.apply(part[WINDOW.contains(part.m)]) for part in (data, events[signal[n_signal:]]))
+    return Search(ready[n_val:], ready[:n_val], window, left)
 
 
 def closure_auc(template: np.ndarray, background: np.ndarray, rng: np.random.Generator) -> float:
@@ -108,46 +101,6 @@ def closure_auc(template: np.ndarray, background: np.ndarray, rng: np.random.Gen
         trees = HistGradientBoostingClassifier(max_iter=100, random_state=0).fit(x[train], y[train])
         score[test] = trees.predict_proba(x[test])[:, 1]
     return float(roc_auc_score(y, score))
-
-
-def significance(search: Search, template: np.ndarray, rng: np.random.Generator, folds: int = 5, members: int = 5) -> dict[str, float]:
-    """SIC = eps_S / sqrt(eps_B) of data against template, at fixed eps_B.
-
-    Background efficiencies come from the held-out background (mean of the folds) where there is one, else from the
-    window's own background, each event scored by the fold that has not seen it.
-    """
-    data, truth = search.window.x, search.window.truth
-    own, signal, other = np.zeros(len(data)), np.zeros(len(search.signal)), np.zeros(len(search.background))
-    fold, fold_t = rng.integers(0, folds, len(data)), rng.integers(0, folds, len(template))
-    for q in range(folds):
-        x = np.concatenate([data[fold != q], template[fold_t != q]])
-        y = np.repeat([1, 0], [(fold != q).sum(), (fold_t != q).sum()])
-        weight = np.where(y == 1, 1 / y.sum(), 1 / (1 - y).sum()) * len(y) / 2
-        for k in range(members):
-            trees = HistGradientBoostingClassifier(
-                max_iter=200, max_bins=127, validation_fraction=0.5, early_stopping=True, n_iter_no_change=10, random_state=100 * q + k
-            ).fit(x, y, sample_weight=weight)
-            own[fold == q] += trees.predict_proba(data[fold == q])[:, 1] / members
-            signal += trees.predict_proba(search.signal)[:, 1] / members / folds
-            if search.held_out:
-                other += trees.predict_proba(search.background)[:, 1] / members / folds
-    null = np.sort(other if search.held_out else own[truth == 0])[::-1]
-    return {f"sic@{e:g}": round(float((signal > null[int(e * len(null))]).mean() / np.sqrt(e)), 3) for e in EFFICIENCIES}
-
-
-def judge(search: Search, z: np.ndarray, rng: np.random.Generator, members: int = 5) -> dict[str, float]:
-    """Closure and SIC of a template [N, D] in preprocessed space."""
-    template = search.preprocess.inverse(z)
-    out = {"closure": round(closure_auc(template, search.background, rng), 4)}
-    if members:
-        out |= significance(search, template, rng, members=members)
-    return out
-
-
-def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:
-    """Median and 16 to 84 % band of each number."""
-    keys = [k for k in rows[0] if k == "closure" or k.startswith("sic@")]
-    return {k: [round(float(v), 4) for v in np.percentile([r[k] for r in rows], [50, 16, 84])] for k in keys}
 
 
 def write_json(path: Path, content: object) -> None:

@@ -29,6 +29,13 @@ EXPECTED = (
     ("CATHODE's flow reaches the idealised classifier", FLOW, "idealised", "sic@1e-2", True),
     ("R-ANODE goes beyond the idealised classifier", LEARNED, "idealised", "sic@1e-2", True),
 )
+#: The same without the feature that moves with m.
+EXPECTED_WITHOUT = (
+    ("without ΔR `linear` describes the events as well as `context`: closure", LINEAR, CONTEXT, "closure-auc", False),
+    ("and finds as much", LINEAR, CONTEXT, "sic@1e-2", True),
+    ("a model that has seen the signal (`v-data`) is worse than `context`", V_DATA, CONTEXT, "sic@1e-1", True),
+    ("CWoLa works: as good as the idealised classifier", "cwola", "idealised", "sic@1e-2", True),
+)
 #: What to make of it; says nothing that the tables do not show.
 READING = (
     "How to read them:\n",
@@ -69,8 +76,8 @@ def strength(runs: list[dict[str, Any]], n_signal: int) -> float:
     return float(np.median([run["signal"] / (run["events"] - run["signal"]) ** 0.5 for run in runs if run["n_signal"] == n_signal]))
 
 
-def expectations(matrices: Mapping[str, dict[str, Any] | None]) -> Iterator[str]:
-    """A table of paired differences per data set, below the picture."""
+def expectations(matrices: Mapping[str, dict[str, Any] | None], without: dict[str, Any] | None) -> Iterator[str]:
+    """A table of paired differences per data set, below the picture; ``without``: LHC Olympics events without ΔR."""
     yield "## What the comparison of methods shows\n"
     yield f"![{ALT}](methods.png)\n"
     yield "The same classifier of boosted trees behind every template, the same folds, the same events for all methods of a seed; medians"
@@ -79,18 +86,24 @@ def expectations(matrices: Mapping[str, dict[str, Any] | None]) -> Iterator[str]
     yield "equal seed and thus on equal events, with its 95 % interval, and in how many seeds the first was better. In bold what is decided"
     yield "at 95 %, one comparison at a time.\n"
     for title, data in matrices.items():
-        if data is None:
-            continue
-        runs = data["runs"]
-        sizes = [n for n in sorted({run["n_signal"] for run in runs}) if n]
-        yield f"**{title}**\n"
-        yield f"| expected | difference of | {' | '.join(f'S/√B = {strength(runs, n):.1f}' for n in sizes)} |"
-        yield f"|---|---|{'---|' * len(sizes)}"
-        for text, first, second, metric, higher in EXPECTED:
-            cells = [difference(runs, first, second, n, metric, higher=higher) for n in sizes]
-            yield f"| {text} | {metric.replace('1e-1', '0.1').replace('1e-2', '0.01')} | {' | '.join(cells)} |"
-        yield ""
+        yield from differences(title, data, EXPECTED)
+    yield from differences("LHC Olympics events without ΔR", without, EXPECTED_WITHOUT)
     yield from READING
+
+
+def differences(title: str, data: dict[str, Any] | None, expected: tuple[tuple[str, str, str, str, bool], ...]) -> Iterator[str]:
+    """One table: a row per expectation, a column per size of the signal."""
+    if data is None:
+        return
+    runs = data["runs"]
+    sizes = [n for n in sorted({run["n_signal"] for run in runs}) if n]
+    yield f"**{title}**\n"
+    yield f"| expected | difference of | {' | '.join(f'S/√B = {strength(runs, n):.1f}' for n in sizes)} |"
+    yield f"|---|---|{'---|' * len(sizes)}"
+    for text, first, second, metric, higher in expected:
+        cells = [difference(runs, first, second, n, metric, higher=higher) for n in sizes]
+        yield f"| {text} | {metric.replace('1e-1', '0.1').replace('1e-2', '0.01')} | {' | '.join(cells)} |"
+    yield ""
 
 
 def difference(runs: list[dict[str, Any]], first: str, second: str, n_signal: int, metric: str, *, higher: bool) -> str:

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common import Clock, write_json
 from scipy.stats import kstest
-from sigma_common import Clock, write_json
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import PolynomialFeatures

@@ -35,7 +35,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from sigma_common import machine, write_json
+from common import WINDOW, machine, write_json
 
 from adtoolkit.metrics.excess import significance
 from adtoolkit.metrics.ranking import power
@@ -44,9 +44,7 @@ from adtoolkit.registry import default_registry
 from adtoolkit.resolving import plan_of, resolve_config
 from adtoolkit.runner import Run
 from adtoolkit.store import Store
-from adtoolkit.types import Window
 
-WINDOW = Window(3.3, 3.7)
 CUTS = (1e-2, 1e-3)
 SMALL = {"steps": 3000, "hidden": 64}  # flow matching on tens of thousands of events
 #: Name -> estimator, scorer and their options; what is not said is the default.

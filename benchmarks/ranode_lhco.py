@@ -14,12 +14,10 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sigma_common import Clock, machine, make_search, read_lhco, write_json
-from sigma_lhco import WINDOW, inject
+from common import WINDOW, Clock, machine, search_lhco, write_json
 
 from adtoolkit.background import Background
 from adtoolkit.context import RunContext
@@ -52,15 +50,12 @@ def densities(file: Path, n_signal: int, seed: int, steps: int, folder: Path) ->
     """Events of the window and signal that was not injected, preprocessed, with SIGMA's log p(x | m)."""
     path = folder / f"lhco_{n_signal}_{seed}.npz"
     if not path.exists():
-        data, left = inject(read_lhco(file), n_signal, np.random.default_rng(seed))
-        search = make_search(data, left, WINDOW.lo, WINDOW.hi, seed, 4)
+        search = search_lhco(file, n_signal, seed, features=4)
         with tempfile.TemporaryDirectory() as work:
             ctx = RunContext(seed=seed, scope=("sigma",), workdir=Path(work))
             model = Sigma(SigmaConfig(steps=steps)).fit(search.train, search.val, ctx)
         background = ContextInterpolator(ContextConfig()).bind(model, WINDOW, ctx)
-        window = search.preprocess.apply(search.window)
-        left = replace(left, x=left.x[:, :4])
-        left = search.preprocess.apply(left[WINDOW.contains(left.m)])
+        window, left = search.window, search.left
         lb, tlb = (background.log_prob(s.x, s.m[:, None]) for s in (window, left))
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(path, x=window.x, m=window.m, lb=lb, truth=window.truth, tx=left.x, tm=left.m, tlb=tlb)

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from sigma_common import Clock, machine, write_json
+from common import Clock, machine, write_json
 
 from adtoolkit.background import Background
 from adtoolkit.context import RunContext

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import machine, write_json
 from nflows.distributions.normal import StandardNormal
 from nflows.flows.base import Flow
 from nflows.transforms.autoregressive import MaskedPiecewiseRationalQuadraticAutoregressiveTransform
 from nflows.transforms.base import CompositeTransform
 from nflows.transforms.permutations import RandomPermutation
-from sigma_common import machine, write_json
 
 from adtoolkit.nn.stacked import StackedAdamW
 from adtoolkit_ranode.flow import StackedFlow

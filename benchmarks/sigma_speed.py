@@ -18,14 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sigma_common import Clock, machine, make_search, read_lhco, write_json
-from sigma_lhco import inject
+from common import Clock, machine, search_lhco, write_json
 
 from adtoolkit.context import RunContext
 from adtoolkit.interpolators.anchors import Anchors
 from adtoolkit.nn import chunk_size, ode, to_tensor, torch_device
 from adtoolkit.nn.cfm import FlowMatchingLoss
-from adtoolkit.nn.cfm_fit import has_fast_bfloat16
+from adtoolkit.nn.cfm_fit import has_fast_bfloat16, octaves
 from adtoolkit.nn.cfm_model import CfmModel
 from adtoolkit.nn.training import TrainingPlan, train
 from adtoolkit.nn.velocity import build
@@ -43,7 +42,7 @@ def wait(device: torch.device) -> None:
 def training_rate(config: SigmaConfig, device: torch.device, data: Sample, steps: int, compiled: bool) -> dict:
     """Events per second of the toolkit's own loop, after as many steps to warm up."""
     lo, hi = float(data.m.min()), float(data.m.max())
-    network = build(config.network(data.x.shape[1]), ((lo + hi) / 2, hi - lo)).to(device)
+    network = build(config.network(data.x.shape[1], octaves(data.m)), ((lo + hi) / 2, hi - lo)).to(device)
     network.mixed = config.precision == "bfloat16" or (config.precision == "auto" and has_fast_bfloat16(device))
     loss = FlowMatchingLoss(config.sigma_min)
     fast = torch.compile(network) if compiled else network
@@ -123,7 +122,7 @@ def main() -> None:
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     ours, paper = SigmaConfig(), SigmaConfig.preset("paper")
-    data = make_search(*inject(read_lhco(args.file), 500, np.random.default_rng(0)), 3.3, 3.7, 0, 5)
+    data = search_lhco(args.file, 500, 0)
     words = [Path(a).name if Path(a).is_file() else a for a in sys.argv[1:]]
     result: dict = {"command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(words)}", "device": args.device, "machine": machine()}
     if device.type == "cuda":

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from sigma_common import write_json
+from common import write_json
 
 POLICIES: dict[str, dict[str, str]] = {
     "runtime's own": {},
@@ -37,7 +37,7 @@ def step_ms(steps: int, seconds: float) -> dict[str, float]:
     from adtoolkit_sigma.config import SigmaConfig
 
     c = SigmaConfig()
-    network = build(c.network(5), (5.0, 6.0)).train()
+    network = build(c.network(5, 8), (5.0, 6.0)).train()
     optimizer = torch.optim.AdamW(network.parameters(), c.lr, fused=True)
     loss, g = FlowMatchingLoss(), torch.Generator().manual_seed(0)
     x, m = torch.randn(c.batch, 5, generator=g), 2 + 6 * torch.rand(c.batch, 1, generator=g)

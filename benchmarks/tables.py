@@ -34,6 +34,11 @@ MATRICES = (
         ),
     ),
     (
+        "matrix_lhco_4features",
+        "LHC Olympics events without ΔR",
+        "As above, with the four features that move little with m.",
+    ),
+    (
         "matrix_dijets",
         "Every method on simulated dijets",
         (
@@ -49,48 +54,10 @@ def result(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def with_band(value: Any) -> str:
-    """Median, and in brackets the 16 to 84 % band."""
-    median, low, high = value
-    digits = 3 if high < 1 else 1
-    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def differing(config: dict[str, Any]) -> str:
-    """The options of a recorded SIGMA that are not the present defaults; one it did not have yet was off."""
-    now = SigmaConfig().model_dump()
-    deciding = ("hidden", "blocks", "norm", "activation", "normal_base", "mass_frequencies", "steps", "batch", "lr", "ema", "solver_steps")
-    then = {key: config.get(key, False) for key in deciding}
-    return ", ".join(f"`{key} = {str(value).lower()}`" for key, value in then.items() if value != now[key])
-
-
 def outdated(weights: int, config: CfmConfig) -> str:
     """A sentence where the default network is not the recorded one any more."""
-    now = sum(p.numel() for p in build(config.network(5)).parameters())
+    now = sum(p.numel() for p in build(config.network(5, 8)).parameters())
     return "" if weights == now else f" The default network had {weights:,} weights then; it now has {now:,}."
-
-
-def search(name: str, title: str) -> Iterator[str]:
-    data = result(name)
-    if data is None:
-        return
-    rows = {method: values for method, values in data["summary"].items() if isinstance(values, dict)}
-    columns = list(next(iter(rows.values())))
-    settings, seeds = data["settings"], [run["seed"] for run in data["runs"]]
-    training = [run["training"]["cpu_s"] for run in data["runs"]]
-    yield f"## {title}\n"
-    yield f"{len(seeds)} seeds ({', '.join(map(str, seeds))}), {settings['draws']} templates each for `context`; median over seeds and"
-    yield "templates, and in brackets the 16 to 84 % band. `closure` is the AUC between template and true background in the window,"
-    yield "`sic@e` the significance improvement at background efficiency e. `3x` and `10x`: events of the template per event of the data."
-    yield f"One training, for all interpolators: {sorted(training)[len(training) // 2]:.0f} s of CPU on one core (median)."
-    if other := differing(data["config"]):
-        yield f"Not made with the present defaults, but with {other}."
-    yield ""
-    yield f"| | {' | '.join(columns)} |"
-    yield f"|---|{'---|' * len(columns)}"
-    for method, values in rows.items():
-        yield f"| {method} | {' | '.join(with_band(values[column]) for column in columns)} |"
-    yield f"\n```console\n$ {data['command']}\n```\n"
 
 
 def simulation() -> Iterator[str]:
@@ -287,10 +254,9 @@ def page() -> str:
         "`python benchmarks/tables.py`, and a test compares the two.",
         "The machine had two cores shared with other work; times are CPU seconds.\n",
     ]
-    lines += expectations(matrices())
+    lines += expectations(matrices(), result("matrix_lhco_4features"))
     for name, title, remark in MATRICES:
         lines += matrix(result(name), title, remark)
-    lines += search("sigma_lhco_4features", "SIGMA on LHC Olympics events, without ΔR")
     lines += no_signal(result("no_signal_toy"), "the toy in closed form")
     lines += no_signal(result("no_signal_dijets"), "simulated dijets")
     lines += cfm_training(result("cfm_training"))

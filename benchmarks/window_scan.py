@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sigma_common import Clock, machine, write_json
+from common import Clock, machine, write_json
 
 from adtoolkit.context import RunContext
 from adtoolkit.data.config import DijetsConfig

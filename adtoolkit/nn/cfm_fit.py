@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from adtoolkit.cfm_config import CfmConfig
 from adtoolkit.errors import DataError
@@ -24,6 +25,11 @@ from adtoolkit.types import Sample
 _PLAN = {
     "steps", "epochs", "batch", "lr", "weight_decay", "schedule", "ema", "validate_every", "validate_from", "patience", "keep",
 }  # fmt: skip
+
+
+#: Training events in a period of the highest frequency of the mass, between its quartiles: what an anchor rests on. With fewer the model
+#: learns single events by heart, and an interpolation between two such places is wrong in between.
+_RESOLVED: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ def fit_cfm(config: CfmConfig, tasks: Sequence[FitTask], *, most: int = 0) -> li
     left = list(range(len(tasks)))
     if not config.dropout and config.norm != "batch" and together.same_as_alone(plan):
         device = torch_device(tasks[0].ctx.device) if tasks else torch.device("cpu")
-        for group in together.groups(plan, [len(task.train) for task in tasks], config.hidden, device, most):
+        for group in _stacks(plan, starts, tasks, config.hidden, device, most):
             good = together.train_together(
                 [starts[i].network for i in group], loss, [tasks[i].train for i in group], plan, [tasks[i].ctx for i in group]
             )
@@ -71,6 +77,28 @@ def fit_cfm(config: CfmConfig, tasks: Sequence[FitTask], *, most: int = 0) -> li
     return [CfmModel(start.network, start.options, start.mass_range, integration) for start in starts]
 
 
+def octaves(m: NDArray[np.floating]) -> int:
+    """Octaves of an embedding of masses [N] whose highest frequency still has ten thousand events to a period.
+
+    The more octaves, the closer a model keeps a signal to its own mass, and the fewer events decide what it is like at one anchor.
+    """
+    first, third = np.quantile(m, (0.25, 0.75))
+    if not third > first:
+        return 1
+    whole = 4 * float(m.max() - m.min()) * 0.5 * len(m) / float(third - first)  # events to a period, times 2 to the power of the octaves
+    return int(np.clip(np.log2(max(whole / _RESOLVED, 1.0)), 1, 16))
+
+
+def _stacks(
+    plan: TrainingPlan, starts: Sequence[_Untrained], tasks: Sequence[FitTask], width: int, device: torch.device, most: int
+) -> Iterator[list[int]]:
+    """Which trainings to stack, among networks of one shape."""
+    for shape in dict.fromkeys(start.options["mass_frequencies"] for start in starts):
+        alike = [i for i, start in enumerate(starts) if start.options["mass_frequencies"] == shape]
+        for group in together.groups(plan, [len(tasks[i].train) for i in alike], width, device, most):
+            yield [alike[i] for i in group]
+
+
 def _untrained(config: CfmConfig, task: FitTask) -> _Untrained:
     """The first weights of a task; bad events are refused here, before anything is trained."""
     train = task.train
@@ -81,7 +109,7 @@ def _untrained(config: CfmConfig, task: FitTask) -> _Untrained:
     lo, hi = float(train.m.min()), float(train.m.max())
     if not lo < hi:
         raise DataError(f"All {len(train)} training events have the mass {lo:g}: p(x | m) needs a range of masses.", "Choose another m.")
-    options = config.network(train.x.shape[1])
+    options = config.network(train.x.shape[1], octaves(train.m))
     if config.mass_embedding == "raw":
         scale = (float(train.m.mean(dtype="f8")), float(train.m.std(dtype="f8")))
     else:

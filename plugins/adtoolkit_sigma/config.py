@@ -22,7 +22,9 @@ class SigmaConfig(CfmConfig):
     }
 
     mass_embedding: Literal["raw", "frequencies"] = Field("frequencies", description="how the network sees m: as it is, or by frequencies")
-    mass_frequencies: int = Field(8, ge=1, le=16, description="octaves of the mass embedding by frequencies")
+    mass_frequencies: int = Field(
+        0, ge=0, le=16, description="octaves of the mass embedding by frequencies; 0: as many as the events can resolve"
+    )
 
 
 class ContextConfig(AnchorConfig):
