@@ -7,7 +7,7 @@ Every seed draws its own background, trains each method on it and asks two quest
 
 1. Cut and count. Behind a cut at a background efficiency eps, how many events pass, and how many are expected? Three answers:
    ``template``: cuts set fold by fold on the held-out template, statistical errors alone, as the metric `excess` has it.
-   ``corrected``: `excess-z-corrected`, which allows for the template's bias as the control regions beside the window show it
+   ``corrected``: `excess-z-corrected`, which allows for the template's bias as searches in the control regions beside the window show it
    (``control-bias``). ``delta`` is the true bias: how many more events of known background, in neither data nor template, pass than
    should.
    ``known``: cuts set on that background itself. If the errors are right, Z has mean 0 and spread 1 over the seeds. A mean of
@@ -46,7 +46,6 @@ from adtoolkit.runner import Run
 from adtoolkit.store import Store
 
 CUTS = (1e-2, 1e-3)
-SMALL = {"steps": 3000, "hidden": 64}  # flow matching on tens of thousands of events
 #: Name -> estimator, scorer and their options; what is not said is the default.
 METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "random": {"estimator": {"name": "none"}, "scorer": {"name": "random"}},
@@ -57,10 +56,10 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "likelihood": {"estimator": {"name": "cathode"}, "scorer": {"name": "likelihood"}},
     "anode": {"estimator": {"name": "cathode"}, "scorer": {"name": "anode"}},
     "r-anode": {"estimator": {"name": "cathode"}, "scorer": {"name": "r-anode"}},
-    "masked-cfm": {"estimator": {"name": "masked-cfm", **SMALL}},
-    "sigma": {"estimator": {"name": "sigma", **SMALL}},
-    "sigma-linear": {"estimator": {"name": "sigma", **SMALL}, "interpolator": {"name": "linear"}},
-    "sigma-displacement": {"estimator": {"name": "sigma", **SMALL}, "interpolator": {"name": "displacement"}},
+    "masked-cfm": {"estimator": {"name": "masked-cfm"}},
+    "sigma": {"estimator": {"name": "sigma"}},
+    "sigma-linear": {"estimator": {"name": "sigma"}, "interpolator": {"name": "linear"}},
+    "sigma-displacement": {"estimator": {"name": "sigma"}, "interpolator": {"name": "displacement"}},
 }
 
 
