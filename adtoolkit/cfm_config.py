@@ -85,7 +85,7 @@ class CfmConfig(ComponentConfig):
         "exact", description="divergence in densities: exact, or estimated along one direction (faster with many features, noisy)"
     )
 
-    def network(self, features: int, octaves: int | None = None) -> dict[str, Any]:
+    def network(self, features: int, octaves: int = 1) -> dict[str, Any]:
         """What `adtoolkit.nn.velocity.build` makes the network of, for so many features; ``octaves`` stand in for a 0 of the options."""
         options = {"features": features, **self.model_dump(include=set(_NETWORK))}
-        return options | {"mass_frequencies": self.mass_frequencies or octaves or 1}
+        return options | {"mass_frequencies": self.mass_frequencies or octaves}
