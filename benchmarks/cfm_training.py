@@ -42,10 +42,11 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         "default": {},
     },
     "sigma": {
-        "128 wide, 4 blocks, 7,000 steps, 9 octaves, without the normal base": {**WIDE, "normal_base": False, "mass_frequencies": 9},
-        "128 wide, 4 blocks, 7,000 steps, 9 octaves": {**WIDE, "mass_frequencies": 9},
-        "9 octaves": {"mass_frequencies": 9},
+        "128 wide, 4 blocks, 7,000 steps, without the normal base": {**WIDE, "normal_base": False},
+        "128 wide, 4 blocks, 7,000 steps": WIDE,
+        "8 octaves": {"mass_frequencies": 8},
         "7 octaves": {"mass_frequencies": 7},
+        "5 octaves": {"mass_frequencies": 5},
         "default": {},
     },
 }

@@ -22,7 +22,7 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
     yield f"{remark} Median over seeds, and in brackets the 16 to 84 % band; `sic@e` is the significance improvement at background"
     yield "efficiency e, `closure` the AUC between template and true background of the window. CPU seconds of one core, medians:"
     yield "training of the background model, template, densities and scorer (all folds). A model trained on all events, `sigma`,"
-    yield "serves its four rows; it has 8 octaves of the mass, as the file says. Seeds: how many of them a row has. Classifiers were timed"
+    yield "serves its four rows. Seeds: how many of them a row has. Classifiers were timed"
     yield "when scikit-learn found the bins of each anew; they now share them, which is faster (How many classifiers)."
     usual = Counter(run.get("cpu", USUAL) for run in runs).most_common(1)[0][0]
     others = sorted({run.get("cpu", USUAL) for run in runs} - {usual})

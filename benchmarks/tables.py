@@ -14,7 +14,7 @@ from caloflow_tables import caloflow
 from expectations import draw, expectations
 from flux_tables import flux
 from matrix_tables import matrix
-from study_tables import cfm_training, no_signal
+from study_tables import cfm_training, no_signal, octaves
 
 from adtoolkit.cfm_config import CfmConfig
 from adtoolkit.nn.velocity import build
@@ -257,6 +257,7 @@ def page() -> str:
     lines += expectations(matrices(), result("matrix_lhco_4features"))
     for name, title, remark in MATRICES:
         lines += matrix(result(name), title, remark)
+    lines += octaves(result("matrix_lhco"), result("matrix_lhco_8octaves"))
     lines += no_signal(result("no_signal_toy"), "the toy in closed form")
     lines += no_signal(result("no_signal_dijets"), "simulated dijets")
     lines += cfm_training(result("cfm_training"))
