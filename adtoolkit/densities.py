@@ -1,15 +1,23 @@
-"""Densities of events, evaluated once and looked up by what the event is: folds, members and scorers share them."""
+"""Densities of events: where there is one at all; and, evaluated once, looked up by what the event is, for all that share them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
-from adtoolkit.types import Array, Sample
+from adtoolkit.types import Array, Mask, Sample
+
+#: log p that models give where the density is zero or cannot be evaluated: such an event is impossible, never ordinary (p = 1).
+LOWEST: Final = -1e6
+
+
+def possible(log_prob: Array) -> Mask:
+    """[N] -> [N]: where there is a density at all, neither NaN nor infinite nor about `LOWEST`."""
+    return np.asarray(np.isfinite(log_prob) & (np.nan_to_num(log_prob, neginf=LOWEST) > 0.1 * LOWEST))
 
 
 @final

@@ -275,7 +275,7 @@ class Run:
         asked = Sample.concat(*parts)
         part = prepared.parts["interpolator"]
         entry = self._timed("density", lambda: stages.tabulate_densities(self.shop, part, background, asked, given))
-        counts["densities not finite"] = int(entry.meta["not_finite"])
+        counts["without background density"] = int(entry.meta["without_density"])
         entries.append(entry)
         return replace(background, known=stages.read_densities(entry, asked))
 

@@ -21,7 +21,7 @@ import numpy as np
 from adtoolkit.arrays import read_arrays, sample_arrays, to_sample, write_arrays
 from adtoolkit.background import Background
 from adtoolkit.context import RunContext
-from adtoolkit.densities import Densities
+from adtoolkit.densities import LOWEST, Densities, possible
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.folds import train_val
 from adtoolkit.interfaces import FitTask, Model, TrainsTogether
@@ -245,21 +245,22 @@ def tabulate_densities(shop: Workshop, interpolator: Part, background: Backgroun
     """Evaluate the background's density of these events once for all folds, or reuse it; `read_densities` reads it.
 
     Raises:
-        RunError: if more than a tenth of the densities are not finite; fewer are counted and left to the scorers.
+        RunError: if more than a tenth of the events have no density; fewer are counted and left to the scorers.
     """
     key = {"pipeline": PIPELINE_VERSION, "given": given, "events": events.blind().digest, "device": shop.context.device}
+    key |= {"lowest": LOWEST}
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         del work
         values = np.asarray(background.log_prob(events))
         if values.shape != (len(events),):
             raise RunError(f"The background gave densities of shape {values.shape} for {len(events):,} events.", "See: adtool check")
-        bad = int((~np.isfinite(values)).sum())
+        bad = int((~possible(values)).sum())
         if bad > 0.1 * len(values):
-            what = f"The background's density of {bad:,} of {len(values):,} events is not finite."
+            what = f"The background gives no density to {bad:,} of {len(values):,} events."
             raise RunError(what, "The model did not train well: train longer or choose another.")
         write_arrays(folder / "densities.h5", {"log_prob": values})
-        return {"not_finite": bad}
+        return {"without_density": bad}
 
     return shop.stage("density", key, make, interpolator.record.name, (interpolator,))
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adtoolkit.densities import LOWEST
 from adtoolkit.errors import DataError
 from adtoolkit.flowconfig import FlowConfig
 from adtoolkit.interfaces import Context, Model
@@ -23,10 +24,7 @@ from adtoolkit.nn.tools import chunk_size, seed_from, to_numpy, to_tensor, torch
 from adtoolkit.nn.training import TrainingReport, train
 from adtoolkit.types import Array, Sample
 
-__all__ = ["LOWEST", "FlowMixture", "fit_flow"]
-
-#: log p where the density is zero, or cannot be evaluated: such an event is impossible, never ordinary (p = 1).
-LOWEST = -1e6
+__all__ = ["FlowMixture", "fit_flow"]
 
 #: Constant buffers of nflows, made again from the shape.
 _MADE_AGAIN = (".mask", ".degrees", "._permutation", ".identity_features", ".transform_features")
@@ -74,7 +72,7 @@ class FlowMixture(Model):
 
     @torch.no_grad()
     def log_prob(self, x: Array, cond: Array) -> Array:
-        """[N, D], [N, C] -> [N] natural log; `LOWEST` where it is less, or not a number."""
+        """[N, D], [N, C] -> [N] natural log; `adtoolkit.densities.LOWEST` where it is less, or not a number."""
         if not len(x):
             return np.zeros(0, np.float32)
         inputs, conditions = to_tensor(x, self.device), to_tensor(cond, self.device)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from adtoolkit.densities import possible
 from adtoolkit.errors import DataError, RunError
 from adtoolkit.interfaces import Context, FittedScorer, Scorer, ScorerData
-from adtoolkit.nn.mixture import LOWEST, FlowMixture, fit_flow
+from adtoolkit.nn.mixture import FlowMixture, fit_flow
 from adtoolkit.scorers.likelihood import LARGEST, LikelihoodScorer
 from adtoolkit.types import Array, Sample
 from adtoolkit_anode.config import AnodeConfig
@@ -76,11 +77,6 @@ def log_ratio(data: Array, background: Array) -> Array:
     return np.where(possible(background), np.clip(wide, -LARGEST, LARGEST), LARGEST).astype(np.float32)
 
 
-def possible(log_prob: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """[N] -> [N]: where there is a density at all."""
-    return np.asarray(np.isfinite(log_prob) & (np.nan_to_num(log_prob, neginf=LOWEST) > LOWEST))
-
-
 class Anode(Scorer[AnodeConfig]):
     """Divides a flow of the window's data by the background's density: an estimate of p_data / p_background without a classifier.
 
@@ -108,11 +104,15 @@ class Anode(Scorer[AnodeConfig]):
             flow, _ = fit_flow(config, train, val, ctx, name=f"flow{k}")
             flows.append(flow)
             held_out.append((flow.log_prob(val.x, val.cond), background.log_prob(val), val.weights))
-        unknown = int((~possible(background.log_prob(events))).sum())
-        if unknown:
-            ctx.note(f"anode: {unknown:,} of {len(events):,} events have no background density; they get the highest score.")
+        joined = FlowMixture.joined(flows)
+        for log_prob, whose, score in (
+            (background.log_prob(events), "background", "highest"),
+            (joined.log_prob(events.x, events.cond), "data", "lowest"),
+        ):
+            if unknown := int((~possible(log_prob)).sum()):
+                ctx.note(f"anode: {unknown:,} of {len(events):,} events have no {whose} density; they get the {score} score.")
         numbers = summary(*(np.concatenate(column).astype(np.float64) for column in zip(*held_out, strict=True)))
-        return AnodeScorer(FlowMixture.joined(flows), background.log_prob, background.model, numbers)
+        return AnodeScorer(joined, background.log_prob, background.model, numbers)
 
 
 def summary(data: Any, background: Any, weight: Any) -> dict[str, float]:

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adtoolkit.densities import LOWEST
 from adtoolkit.interfaces import Model
 from adtoolkit.nn import load_tensors, save_tensors, to_numpy, to_tensor, torch_device
-from adtoolkit.nn.mixture import LOWEST
 from adtoolkit.types import Array, Mask
 from adtoolkit_caloflow.flow import FlowShape, SplineFlow, make_flow
 from adtoolkit_caloflow.geometry import Geometry

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import lgamma
-from typing import Final
 
 import numpy as np
 import torch
@@ -13,14 +12,13 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from adtoolkit.background import Background
+from adtoolkit.densities import possible
 from adtoolkit.types import Array, Sample, Window
 
 Floats = NDArray[np.float64]
 
 #: Spread of the logit of a uniform number: the mass coordinate of an even spectrum has about the spread of the features.
 _SPREAD = np.pi / np.sqrt(3)
-#: A log density below this is none: models that know no minus infinity say -1e6.
-IMPOSSIBLE: Final = -1e5
 #: Degrees of freedom of the guard.
 _NU = 2.0
 
@@ -54,18 +52,19 @@ class Box:
 
 
 def log_background(background: Background, events: Sample, guard: float) -> Floats:
-    """[N] log of p_bg(x | m) p_bg(m), with a share ``guard`` of a broad density of x in it; -inf or NaN where the model says so.
+    """[N] log of p_bg(x | m) p_bg(m), with a share ``guard`` of a broad density of x in it; -inf where the model gives none.
 
     In tails that hold one event in thousands a model's density may be too small by orders of magnitude, and nothing is as
-    signal-like as an event that the background cannot make. The guard bounds that from below.
+    signal-like as an event that the background cannot make. The guard bounds that from below. Where the model gives no density it
+    does not help: nothing is known there.
     """
     mass = background.log_prob_mass(events).astype(np.float64)
-    density = background.log_prob(events).astype(np.float64)
+    given = background.log_prob(events)
+    density = np.where(possible(given), given, -np.inf).astype(np.float64)
     if guard:
         norm = lgamma((_NU + 1) / 2) - lgamma(_NU / 2) - 0.5 * np.log(_NU * np.pi)
         broad = (norm - (_NU + 1) / 2 * np.log1p(events.x.astype(np.float64) ** 2 / _NU)).sum(1)
-        with np.errstate(invalid="ignore"):  # NaN stays NaN, for the caller to judge
-            density = np.logaddexp(np.log1p(-guard) + density, np.log(guard) + broad)
+        density = np.where(possible(given), np.logaddexp(np.log1p(-guard) + density, np.log(guard) + broad), -np.inf)
     return np.asarray(density + mass)
 
 

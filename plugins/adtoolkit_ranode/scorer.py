@@ -18,7 +18,7 @@ from adtoolkit.types import Array, Sample, Window
 from adtoolkit_ranode.config import RAnodeConfig
 from adtoolkit_ranode.fitted import RAnodeScorer, Signal, log_mean
 from adtoolkit_ranode.flow import StackedFlow
-from adtoolkit_ranode.mixture import IMPOSSIBLE, Box, Floats, log_background
+from adtoolkit_ranode.mixture import Box, Floats, log_background
 from adtoolkit_ranode.training import Events, Member, Trained, train
 
 _LEAST_EVENTS = 50
@@ -107,14 +107,14 @@ class RAnode(Scorer[RAnodeConfig]):
         if window.weights.min() < 0 or not window.weights.sum() > 0:
             raise DataError("The window's events have negative weights or none above zero.", "Use weights that are zero or larger.")
         density = log_background(background, window, self.config.guard)
-        possible = np.isfinite(density) & (density > IMPOSSIBLE)
-        if low := int((~possible).sum()):
+        there = np.isfinite(density)
+        if low := int((~there).sum()):
             # one such event would outweigh all others in every mean of logarithms
             what = "they are left out of the training and score highest"
             ctx.note(f"r-anode: the background gives no density to {low:,} of {len(window):,} events; {what}.")
-        if possible.sum() < _LEAST_EVENTS:
-            raise RunError(f"The background gives a density to {possible.sum()} of {len(window):,} events.", "Train the estimator longer.")
-        return window[possible], density[possible]
+        if there.sum() < _LEAST_EVENTS:
+            raise RunError(f"The background gives a density to {there.sum()} of {len(window):,} events.", "Train the estimator longer.")
+        return window[there], density[there]
 
     def _warn(self, n: int, flow: StackedFlow, ctx: Context) -> None:
         if n < _EVENTS_PER_PARAMETER * flow.size:
@@ -150,7 +150,10 @@ class RAnode(Scorer[RAnodeConfig]):
         finite = [p for p in own if good[p].any()]
         living = [p for p, gain in zip(own, gains, strict=True) if gain > 0] or finite
         if not living:
-            raise RunError("No member of R-ANODE had a finite loss in any epoch.", "Lower the learning rate: --set scorer.lr=VALUE")
+            raise RunError(
+                "No member of R-ANODE had finite gradients in half the steps of an epoch, and a finite loss.",
+                "Lower the learning rate: --set scorer.lr=VALUE",
+            )
         rows = torch.cat([trained.rows[p][good[p]] for p in living])
         total = torch.full((events.z.shape[1],), -torch.inf, device=events.z.device, dtype=torch.float32)
         count = torch.zeros_like(total)

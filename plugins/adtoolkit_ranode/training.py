@@ -76,7 +76,11 @@ class Trained:
 
 
 def train(flow: StackedFlow, events: Events, members: Sequence[Member], config: RAnodeConfig, ctx: Context) -> Trained:
-    """Minimise each member's mean of -log(w p_sig + (1-w) p_bg) over its events (arXiv:2312.11629, eq. 5)."""
+    """Minimise each member's mean of -log(w p_sig + (1-w) p_bg) over its events (arXiv:2312.11629, eq. 5).
+
+    A step whose gradient is not finite is not taken. A member that takes less than half of the steps of an epoch ends there and keeps
+    what it had before; without a whole epoch its gain is -inf.
+    """
     with cpu_threads(len(members) * min(config.batch, len(members[0].train)) * flow.size):
         return _Loop(flow, events, members, config, ctx).run()
 
@@ -115,7 +119,7 @@ class _Loop:
         self._restore()
         while self.epoch < self.config.epochs and len(self.active):
             loss = self._train_epoch()
-            gain = self._judge()
+            gain = self._judge() if len(self.active) else torch.full((), math.nan)
             self.epoch += 1
             if self.checkpoint.due() or self.epoch == self.config.epochs:
                 self._store()
@@ -150,6 +154,7 @@ class _Loop:
         dropouts = [generator(seed_of(seed, "dropout", self.epoch) >> 1, self.train.device) for seed in seeds]
         index = self.train[self.active].gather(1, order)
         logit, total = self._annealed(self.logit[self.active, None]), torch.zeros((), device=index.device)
+        before = self.optimiser.skipped.clone()
         for step in range(self.steps):
             chosen = index[:, step * self.batch : (step + 1) * self.batch]
             rows = self.optimiser.rows.detach().requires_grad_()
@@ -158,6 +163,9 @@ class _Loop:
             (gradient,) = torch.autograd.grad(losses.sum(), rows)
             self.optimiser.step(gradient, self._scale(self.epoch * self.steps + step))
             total += losses.detach().mean()
+        failed = 2 * (self.optimiser.skipped - before) > self.steps
+        if failed.any():
+            self._leave(failed)
         return total / self.steps
 
     @torch.no_grad()

@@ -9,9 +9,10 @@ import pytest
 
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext
+from adtoolkit.densities import LOWEST
 from adtoolkit.errors import DataError, RunError
 from adtoolkit.interfaces import ScorerData
-from adtoolkit.nn.mixture import LOWEST
+from adtoolkit.nn.mixture import FlowMixture
 from adtoolkit.registry import default_registry
 from adtoolkit.scorers.likelihood import LARGEST
 from adtoolkit.testing.worlds import ToyModel, toy_world
@@ -112,6 +113,18 @@ def test_events_without_background_density_are_counted_and_told_of(world, tmp_pa
 
     assert any(f"{n:,} of {len(data.window):,} events have no background density" in note for note in notes)
     assert np.isfinite(list(scorer.summary().values())).all()
+
+
+def test_events_without_a_density_of_the_data_are_counted_and_told_of(world, tmp_path, monkeypatch):
+    """A flow that gives no number, as one does that diverged where nothing watched it."""
+    density, notes, data = FlowMixture.log_prob, [], world.scorer_data()
+    monkeypatch.setattr(FlowMixture, "log_prob", lambda self, x, cond: np.where(x[:, 0] > 1, LOWEST, density(self, x, cond)))
+    context = RunContext(workdir=tmp_path, tell=lambda event: notes.append(event.text))
+
+    Anode(AnodeConfig(**{**QUICK, "epochs": 1})).fit(data, StandIn(ToyModel()), context)
+
+    n = int((data.window.x[:, 0] > 1).sum())
+    assert any(f"{n:,} of {len(data.window):,} events have no data density; they get the lowest score" in note for note in notes)
 
 
 def test_the_direct_background_estimate_is_an_identity():

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from adtoolkit.context import RunContext
+from adtoolkit.densities import LOWEST
 from adtoolkit.errors import DataError
 from adtoolkit.interfaces import HasCoordinates
-from adtoolkit.nn.mixture import LOWEST
 from adtoolkit.nn.plan import TrainingPlan
 from adtoolkit.types import Sample
 from adtoolkit_caloflow.config import CaloFlowConfig

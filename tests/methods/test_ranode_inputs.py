@@ -10,11 +10,13 @@ from support.bumps import FAST, WINDOW, exact_background, fit, world
 
 from adtoolkit.background import Background
 from adtoolkit.context import RunContext
+from adtoolkit.densities import LOWEST
 from adtoolkit.errors import DataError, RunError
 from adtoolkit.mass import Tabulated
 from adtoolkit.metrics.likelihood_ratio import LARGEST
 from adtoolkit.testing.worlds import ToyModel
 from adtoolkit_ranode.config import RAnodeConfig
+from adtoolkit_ranode.flow import StackedFlow
 from adtoolkit_ranode.scorer import RAnode
 
 
@@ -83,19 +85,21 @@ def test_bad_input_is_refused_before_training():
         RAnode(RAnodeConfig()).fit(data, None, RunContext())
 
 
-def test_a_background_that_gives_numbers_to_hardly_any_event_is_refused():
+@pytest.mark.parametrize("none", [np.nan, -np.inf, LOWEST])
+def test_a_background_that_gives_numbers_to_hardly_any_event_is_refused(none):
     _, data = world(100)
 
     class Broken(ToyModel):
         def log_prob(self, x, cond):
-            return np.where(x[:, 0] > -3.5, np.float32(np.nan), super().log_prob(x, cond))
+            return np.where(x[:, 0] > -3.5, np.float32(none), super().log_prob(x, cond))
 
     with pytest.raises(RunError, match=r"gives a density to \d+ of"):
         fit(data, replace(exact_background(), model=Broken()))
 
 
-@pytest.mark.parametrize("none", [np.nan, -np.inf, -1e6])
-def test_an_event_without_density_is_left_out_and_scores_highest_not_in_the_middle(none):
+@pytest.mark.parametrize("guard", [0.0, 0.01])
+@pytest.mark.parametrize("none", [np.nan, -np.inf, LOWEST])
+def test_an_event_without_density_is_left_out_and_scores_highest_not_in_the_middle(none, guard):
     """A NaN set to zero in the logarithm would be the density 1; minus a million would outweigh all other events in the gain."""
     _, data = world(100)
     told = []
@@ -104,12 +108,20 @@ def test_an_event_without_density_is_left_out_and_scores_highest_not_in_the_midd
         def log_prob(self, x, cond):
             return np.where(x[:, 0] > 2, np.float32(none), super().log_prob(x, cond))
 
-    fitted = fit(data, replace(exact_background(), model=Empty()), told, guard=0.0, epochs=3)
+    fitted = fit(data, replace(exact_background(), model=Empty()), told, guard=guard, epochs=3)
     score = fitted.score(data.window)
 
     assert any(f"no density to {(data.window.x[:, 0] > 2).sum()} of" in text for text in told)
     assert (score[data.window.x[:, 0] > 2] == LARGEST).all()
     assert abs(fitted.summary()["held-out-gain"]) < 1
+
+
+def test_a_training_that_takes_no_step_fails_instead_of_finding_no_signal(monkeypatch):
+    _, data = world(100)
+    monkeypatch.setattr(StackedFlow, "log_prob", lambda self, rows, z, dropouts=(): rows.sum(1, keepdim=True) * z[:, 0] * np.nan)
+
+    with pytest.raises(RunError, match="No member of R-ANODE had finite gradients"):
+        fit(data, epochs=2)
 
 
 def test_a_constant_feature_does_not_stop_the_training():

@@ -252,6 +252,20 @@ def test_the_coordinates_of_the_box_are_undone_and_their_slope_is_the_derivative
     np.testing.assert_allclose(np.exp(slope), (ahead - behind) / (2 * step), rtol=0.02)
 
 
+def test_a_member_that_can_take_no_steps_has_no_gain_and_the_others_go_on(tmp_path):
+    """Its first weights are not judged as if they had been trained."""
+    data = events(400)
+    data.background[:100] = torch.nan
+    both = [Member(1, torch.arange(100), torch.arange(200, 300), 0.05), Member(2, torch.arange(100, 200), torch.arange(200, 300), 0.05)]
+
+    trained = run(both, RAnodeConfig(**OPTIONS), tmp_path, data)
+
+    assert (trained.gain[0] == -torch.inf).all()
+    assert trained.gain[1].isfinite().all()
+    assert trained.epochs.tolist() == [1, OPTIONS["epochs"]]
+    assert trained.skipped.tolist() == [1, 0]  # 100 events in batches of 64: one step an epoch
+
+
 def test_masses_at_the_very_ends_of_the_window_have_finite_coordinates():
     box = Box(Window(3.3, 3.7))
     ends = np.nextafter(np.array([3.3, 3.7], np.float32), np.array([9, 0], np.float32))

@@ -8,13 +8,14 @@ import torch
 from nflows.transforms.splines.rational_quadratic import unconstrained_rational_quadratic_spline
 
 from adtoolkit.context import RunContext
+from adtoolkit.densities import LOWEST
 from adtoolkit.errors import ConfigError, DataError
 from adtoolkit.flowconfig import FlowConfig
 from adtoolkit.nn import flows_spline
 from adtoolkit.nn.flows import FlowShape, flow_loss, make_flow
 from adtoolkit.nn.flows_affine import AffineMade, FlowBatchNorm
 from adtoolkit.nn.flows_nets import MaskedNet
-from adtoolkit.nn.mixture import LOWEST, FlowMixture, fit_flow
+from adtoolkit.nn.mixture import FlowMixture, fit_flow
 from adtoolkit.types import Sample
 
 KINDS = ["maf", "rqs-autoregressive", "rqs-coupling"]

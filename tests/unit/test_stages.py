@@ -10,6 +10,7 @@ import pytest
 from adtoolkit.background import Background
 from adtoolkit.config import NoOptions
 from adtoolkit.context import RunContext
+from adtoolkit.densities import LOWEST
 from adtoolkit.errors import RunError
 from adtoolkit.plugin import Component
 from adtoolkit.stages import FitJob, Part, Workshop, fit_model, fit_models, read_densities, tabulate_densities
@@ -135,14 +136,15 @@ def test_densities_are_evaluated_once_and_serve_every_later_question(store):
 
 @dataclass
 class Partly:
-    """No number for the first events, infinitely unlikely the next."""
+    """No number for the first events, infinitely unlikely the next, as unlikely as a model can say the next."""
 
     nan: int
     impossible: int
+    lowest: int
 
     def log_prob(self, x: Array, cond: Array) -> Array:
-        place = np.arange(len(x))
-        return np.where(place < self.nan, np.nan, np.where(place < self.nan + self.impossible, -np.inf, x[:, 0])).astype(np.float32)
+        told = np.repeat([np.nan, -np.inf, LOWEST], [self.nan, self.impossible, self.lowest])
+        return np.r_[told, x[len(told) :, 0]].astype(np.float32)
 
 
 def test_a_few_events_without_a_density_are_counted_and_many_are_refused(store):
@@ -150,9 +152,9 @@ def test_a_few_events_without_a_density_are_counted_and_many_are_refused(store):
     events = Sample(rng.normal(size=(200, 2)), rng.uniform(3.3, 3.7, 200))
     shop = Workshop(store, RunContext(), {})
 
-    entry = tabulate_densities(shop, part(Lines()), Background(Partly(15, 5), mass=None), events, {"fit": "few"})
-    with pytest.raises(RunError, match="density of 21 of 200 events is not finite"):
-        tabulate_densities(shop, part(Lines()), Background(Partly(15, 6), mass=None), events, {"fit": "many"})
+    entry = tabulate_densities(shop, part(Lines()), Background(Partly(10, 5, 5), mass=None), events, {"fit": "few"})
+    with pytest.raises(RunError, match="gives no density to 21 of 200 events"):
+        tabulate_densities(shop, part(Lines()), Background(Partly(10, 5, 6), mass=None), events, {"fit": "many"})
 
-    assert entry.meta["not_finite"] == 20
-    assert np.isnan(read_densities(entry, events).values).sum() == 15
+    assert entry.meta["without_density"] == 20
+    assert np.isnan(read_densities(entry, events).values).sum() == 10
