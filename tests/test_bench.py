@@ -315,6 +315,7 @@ def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path
     output, _ = done.communicate(timeout=120)
     assert done.returncode == 0, output.decode()
     assert metrics(tmp_path / "out") == metrics(calm[0] / "out")
+    assert {path: path.stat().st_mtime_ns for path in survivors} == survivors, "what was done was done again"
 
 
 def test_an_interrupt_ends_with_130_and_says_what_is_left(tmp_path, started):

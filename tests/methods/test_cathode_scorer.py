@@ -59,11 +59,10 @@ class Composed:
         return np.where(x[:, 0] > 0, -np.inf, 0.0)
 
 
-def background(n, seed, lo=3.3, hi=3.7, slope=0.0):
+def background(n, seed, lo=3.3, hi=3.7):
     rng = np.random.default_rng(seed)
     m = rng.uniform(lo, hi, n)
     x = rng.normal(size=(n, 3))
-    x[:, 0] += slope * (m - 3.5)
     return Sample(x, m, truth=np.zeros(n))
 
 
@@ -72,9 +71,9 @@ def signal(n, seed):
     return Sample(rng.normal([2.5, 0, 0], 0.3, (n, 3)), rng.normal(3.5, 0.05, n).clip(3.31, 3.69), truth=np.ones(n))
 
 
-def world(slope=0.0, **more):
-    window = Sample.concat(background(4000, 0, slope=slope), signal(150, 1))
-    sideband = Sample.concat(background(2000, 2, 2.9, 3.3, slope), background(500, 3, 3.7, 3.9, slope))
+def world(**more):
+    window = Sample.concat(background(4000, 0), signal(150, 1))
+    sideband = Sample.concat(background(2000, 2, 2.9, 3.3), background(500, 3, 3.7, 3.9))
     return ScorerData(window.blind(), sideband.blind(), range=WINDOW, **more)
 
 
