@@ -18,13 +18,14 @@ from typing import Any, Final
 from adtoolkit.bench.advice import advice
 from adtoolkit.bench.matrix import KINDS, Matrix
 from adtoolkit.capabilities import DATA_CAPS
-from adtoolkit.errors import AdtoolError, ConfigError
+from adtoolkit.errors import AdtoolError, ConfigError, UnknownNameError
 from adtoolkit.loading import RESERVED
+from adtoolkit.mass import MassConfig
 from adtoolkit.mix import Blocked, Plan
 from adtoolkit.records import makes_nothing
 from adtoolkit.registry import Registry
 from adtoolkit.resolving import DEFAULT_DATA, outcome_of, resolve_config, usual_estimator
-from adtoolkit.runconfig import RunConfig
+from adtoolkit.runconfig import RunConfig, TemplateTable
 from adtoolkit.runfolder import folder_name
 from adtoolkit.store import key_of
 
@@ -32,6 +33,8 @@ from adtoolkit.store import key_of
 MANY: Final = 10_000
 #: What makes the background; without a model no option of these changes anything.
 _BACKGROUND: Final = ("estimator", "interpolator", "mass", "template")
+#: Options of tables that are no parts; checked by name, since what they say may mean nothing to any cell.
+_OTHERS: Final = {"mass": frozenset(MassConfig.model_fields), "template": frozenset(TemplateTable.model_fields)}
 _METHOD: Final = ("estimator", "interpolator", "scorer")
 
 
@@ -226,6 +229,8 @@ class _Expander:
     def _check_option(self, axis: str, used: Sequence[Mapping[str, str]]) -> None:
         table, dot, key = axis.partition(".")
         kind = next((kind for kind in KINDS if kind == table), None)
+        if dot and table in _OTHERS and key not in _OTHERS[table]:
+            raise UnknownNameError(f"option of {table}", key, sorted(_OTHERS[table]))
         if not dot or kind is None:
             return
         owner, dotted, option = key.rpartition(".")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
+import time
 from concurrent.futures import Future
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a scheduler has to answer.
 PATIENCE: Final = 10.0
+#: Bytes; a longer greeting is none of a scheduler.
+_GREETING: Final = 1 << 20
 
 
 class DaskCrew(Crew):
@@ -68,6 +72,7 @@ class DaskCrew(Crew):
 def _ask(address: str) -> None:
     """Whether a scheduler answers at all; a client that does not find one keeps trying, and talks about it."""
     core: Any = import_module("distributed.core")
+    _knock(address)
 
     async def identity() -> Any:
         async with core.rpc(address, timeout=PATIENCE) as remote:
@@ -86,6 +91,31 @@ def _ask(address: str) -> None:
         )
 
 
+def _knock(address: str) -> None:
+    """Refuse, by its cause, an address where nobody listens, or whoever does is no scheduler.
+
+    One that is about to start is waited for. A scheduler speaks first: 8 bytes, the size of what follows, which is small. What other
+    servers send is not to be taken for a size.
+    """
+    found = re.fullmatch(r"(?:tcp://)?\[?([^/\s]+?)\]?:(\d+)", address)
+    if not found:
+        return
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with socket.create_connection((found[1], int(found[2])), max(0.1, deadline - time.monotonic())) as line:
+                size = line.recv(8)
+            break
+        except ConnectionRefusedError as error:
+            if time.monotonic() > deadline:
+                raise _no_answer(address, error) from error
+            time.sleep(0.2)
+        except OSError as error:
+            raise _no_answer(address, error) from error
+    if len(size) == 8 and int.from_bytes(size, "little") > _GREETING:
+        raise ConfigError(f"What answers at {address} is no Dask scheduler.", "Give the scheduler's address.")
+
+
 def _no_answer(address: str, error: Exception) -> ConfigError:
     why = f"no answer within {PATIENCE:.0f} s" if isinstance(error, TimeoutError) else " ".join(str(error).split()) or type(error).__name__
     return ConfigError(f"No Dask scheduler answers at {address}: {why.rstrip('.')}.", _how(address))
@@ -95,6 +125,8 @@ def _how(address: str) -> str:
     """What to do where nobody answers."""
     if not re.fullmatch(r"(\w+://)?[^/\s]+:\d+", address):
         return "That is no address: write tcp://HOST:PORT"
+    if not re.match(r"(tcp|tls|ucx|ucxx|ws|wss|inproc)://", address) and "://" in address:
+        return "Schedulers do not speak this protocol: write tcp://HOST:PORT"
     return "Start one: dask scheduler"
 
 

@@ -72,7 +72,9 @@ def read_matrix(path: Path) -> Matrix:
         if kind in axes and "name" in fixed.get(kind, {}):
             raise ConfigError(f"{kind} is an axis of the matrix, and [{kind}] gives its name too.", f"Leave name out of [{kind}]")
     only = given.get("only", [])
-    if not isinstance(only, list) or not all(isinstance(cell, Mapping) and cell for cell in only):
+    if isinstance(only, list) and {} in only:
+        raise ConfigError("A table [[only]] is empty.", "Write the parts of its cell below it")
+    if not isinstance(only, list) or not all(isinstance(cell, Mapping) for cell in only):
         raise ConfigError("'only' must be tables with the parts of one cell each.", "Write [[only]] and its keys below it")
     return Matrix(
         file=path,

@@ -245,6 +245,12 @@ REFUSED = {
     "misspelt option of one component": ('[matrix]\n"estimator.sigma.stepz" = [1]', "Did you mean 'steps'"),
     "misspelt fixed option": ('[estimator]\nstepz = 3\n[matrix]\nscorer = ["cathode"]', "Did you mean 'steps'"),
     "misspelt option of another table": ('[matrix]\n"mass.nam" = ["kde"]', "Did you mean 'name'"),
+    "misspelt option of a table that no cell uses": (
+        '[matrix]\nscorer = ["random"]\n"template.oversampel" = [1, 2]',
+        "Did you mean 'oversample'",
+    ),
+    "misspelt option of the mass that no cell uses": ('[matrix]\nscorer = ["random"]\n"mass.nam" = ["kde"]', "Did you mean 'name'"),
+    "extra cell without keys": ("[[only]]", "A table [[only]] is empty"),
     "option of a part that an extra cell lacks": ('[[only]]\nscorer = "random"\n"scorer.members" = 3', "members"),
     "value of a wrong type": ('[matrix]\n"estimator.steps" = ["many"]', "steps"),
     "window that is no pair": ("[matrix]\nwindow = [3.3, 3.7]", 'two numbers, its ends, or "none"'),
