@@ -1,4 +1,4 @@
-"""The reference scorers on every data source of events with a mass: each either runs or is refused for a reason that is right, before anything is trained."""
+"""The reference scorers on every data source with a mass: each runs or is refused, rightly, before anything is trained."""
 
 from __future__ import annotations
 

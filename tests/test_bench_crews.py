@@ -1,12 +1,13 @@
 """Workers of a bench that die, are of another version, or cannot do what they are asked for."""
 
+import os
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import pytest
 
-from adtoolkit.bench.crews import Crew
+from adtoolkit.bench.crews import THREADS, Crew, Processes, cores
 from adtoolkit.bench.drive import Driver
 from adtoolkit.bench.graph import Task
 from adtoolkit.bench.work import Outcome, Site, perform
@@ -125,3 +126,32 @@ def test_a_worker_with_another_version_is_refused_with_both_versions_named(tmp_p
         drive(lambda task, _: outcome, CHAIN)
     with pytest.raises(RunError, match="cannot take part"):
         drive(lambda task, _: (_ for _ in ()).throw(ModuleNotFoundError("adtoolkit")), CHAIN)
+
+
+def threads_there():
+    """What a worker would give numpy, scikit-learn and torch."""
+    import torch
+
+    return [os.environ[name] for name in THREADS], torch.get_num_threads()
+
+
+def test_workers_have_the_threads_they_were_given_before_anything_heavy_is_loaded(monkeypatch):
+    """Libraries read the environment when they are loaded; a worker inherits that of its parent."""
+    for name in THREADS:
+        monkeypatch.setenv(name, "7")
+    crew = Processes(jobs=1, threads=2)
+    try:
+        environment, of_torch = crew.pool.submit(threads_there).result(timeout=60)
+    finally:
+        crew.close(now=True)
+
+    assert environment == ["2"] * len(THREADS)
+    assert of_torch == 2
+
+
+@pytest.mark.parametrize(("asked", "there", "expected"), [("", 8, 8), ("3", 8, 3), ("16", 8, 8), ("0", 8, 8), ("many", 8, 8)])
+def test_cores_are_those_of_the_process_and_no_more_than_openmp_was_given(monkeypatch, asked, there, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(there)), raising=False)
+
+    assert cores() == expected
