@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from support.gaussians import toy, toy_log_prob
+from support.gaussians import check_draws_follow_the_density, toy
 
 from adtoolkit.context import RunContext
 from adtoolkit.errors import DataError, MixError
@@ -156,13 +156,7 @@ def test_training_in_bfloat16_leaves_evaluation_in_float32():
 
 
 def test_draws_of_the_interpolation_agree_with_its_density(trained):
-    """The mean of exp(log q - log p) over draws of p is one: p is normalised, and is what the draws follow."""
-    model = ContextInterpolator(ContextConfig()).bind(trained, WINDOW, RunContext())
-    cond = np.full((4000, 1), 3.5, "f")
-    x = model.sample(cond, np.random.default_rng(5))
-    ratio = np.exp(toy_log_prob(x, cond[:, 0]) - model.log_prob(x, cond))
-
-    assert ratio.mean() == pytest.approx(1, abs=0.03)
+    check_draws_follow_the_density(ContextInterpolator(ContextConfig()).bind(trained, WINDOW, RunContext()))
 
 
 def test_interpolations_find_the_background_of_the_window(trained):
