@@ -169,13 +169,18 @@ def test_best_epochs_are_those_of_highest_held_out_gain(tmp_path, monkeypatch):
 
 
 def test_validation_is_a_mean_over_events_not_over_batches(tmp_path):
-    """Doubling every validation event, or halving the weight of all, changes nothing."""
+    """Doubling every validation event, or halving the weight of them all, changes nothing."""
     data = events()
     one = members(600, 1)[0]
     twice = Member(one.seed, one.train, torch.cat([one.val, one.val]), one.w)
+    weight = data.weight.clone()
+    weight[one.val] = 0.5
+    lighter = Events(data.z, data.background, weight)
     config = RAnodeConfig(**OPTIONS)
 
-    torch.testing.assert_close(run([one], config, tmp_path, data).gain, run([twice], config, tmp_path, data).gain, atol=1e-6, rtol=0)
+    expected = run([one], config, tmp_path / "a", data).gain
+    torch.testing.assert_close(run([twice], config, tmp_path / "b", data).gain, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(run([one], config, tmp_path / "c", lighter).gain, expected, atol=1e-6, rtol=0)
 
 
 def test_a_fixed_signal_fraction_is_neither_decayed_nor_moved(tmp_path):
