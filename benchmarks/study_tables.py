@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from expectations import CONTEXT, LINEAR, V_DATA, difference, strength
@@ -83,4 +83,16 @@ def no_signal(data: dict[str, Any] | None, title: str) -> Iterator[str]:
         ]
         cells += [of(row, z["corrected"]), large(row, z["corrected"]), of(row, z["known"]), spread, of(row, "sic@1e-2")]
         yield f"| {method} | {' | '.join(cells)} |"
+    rows = data["summary"].values()
+    corrected, template = (_above(rows, f"{kind}-z@1e-2") for kind in ("corrected", "template"))
+    yield f"\nOf all searches with control regions {corrected[0]} of {corrected[1]} have a corrected Z above 2; with statistical errors"
+    yield f"alone {template[0]} of {template[1]} searches do. `rad-ot`, `anode` and `r-anode` have no control regions: a template of pairs"
+    yield "across the window, and ratios to densities of the window alone, cannot be repeated beside it at little cost. Their excess is as"
+    yield "wrong as `true bias` says, and the error that is stated does not cover it."
     yield f"\n```console\n$ {data['command']}\n```\n"
+
+
+def _above(rows: Iterable[dict[str, Any]], name: str) -> tuple[int, int]:
+    """How many of all seeds of all methods are above 2, and how many there are."""
+    there = [row for row in rows if name in row]
+    return sum(row[name]["above 2"] for row in there), sum(row["seeds"] for row in there)
