@@ -1,4 +1,4 @@
-"""Runs a search again and again on one cache, killing it at random moments, until it ends. Prints what it did as JSON.
+"""Runs a search again and again on one cache, killing it until it ends: twice at chosen moments, else at random ones. Prints JSON.
 
 kill_and_resume.py FOLDER KILLS SEED -- ADTOOL_ARGUMENTS. The parent imports everything and computes nothing, so that forked
 children start at once and OpenMP is untouched before the fork.
@@ -42,6 +42,14 @@ def stages_there(folder: Path) -> dict[str, int]:
     return {stage.name: len(list(stage.glob("*/DONE"))) for stage in sorted((folder / "cache").glob("*"))}
 
 
+def in_training(folder: Path) -> bool:
+    return any((folder / "cache" / "fit").glob("*.part"))
+
+
+def behind_template(folder: Path) -> bool:
+    return sum(stages_there(folder).values()) >= 2
+
+
 def metrics(folder: Path) -> dict[str, float]:
     (found,) = (folder / "runs").glob("*/*/metrics.json")
     return json.loads(found.read_text())
@@ -61,15 +69,16 @@ def main_script() -> None:
     arguments = sys.argv[sys.argv.index("--") + 1 :]
     takes = undisturbed(root / "calm", arguments)
     rng = random.Random(seed)
-    killed, rounds, moments = 0, [], []
+    killed, rounds, moments, chosen = 0, [], [], [in_training, behind_template]
     while killed < kills:
         folder = root / f"stormy{len(rounds)}"
         folder.mkdir(parents=True)
         while True:
             pid = start(folder, arguments)
+            moment = chosen.pop(0) if chosen else None
             deadline = time.monotonic() + rng.uniform(0.02, 0.9) * takes
             done, status = 0, 0
-            while not done and time.monotonic() < deadline:
+            while not done and (time.monotonic() < deadline if moment is None else not moment(folder)):
                 time.sleep(0.005)
                 done, status = os.waitpid(pid, os.WNOHANG)
             if done:
