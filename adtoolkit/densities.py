@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adtoolkit.types import Array, Mask, Sample
 
@@ -15,7 +16,7 @@ from adtoolkit.types import Array, Mask, Sample
 LOWEST: Final = -1e6
 
 
-def possible(log_prob: Array) -> Mask:
+def possible(log_prob: NDArray[np.floating]) -> Mask:
     """[N] -> [N]: where there is a density at all, neither NaN nor infinite nor about `LOWEST`."""
     return np.asarray(np.isfinite(log_prob) & (np.nan_to_num(log_prob, neginf=LOWEST) > 0.1 * LOWEST))
 

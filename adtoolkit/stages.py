@@ -247,8 +247,8 @@ def tabulate_densities(shop: Workshop, interpolator: Part, background: Backgroun
     Raises:
         RunError: if more than a tenth of the events have no density; fewer are counted and left to the scorers.
     """
-    key = {"pipeline": PIPELINE_VERSION, "given": given, "events": events.blind().digest, "device": shop.context.device}
-    key |= {"lowest": LOWEST}
+    where = {"device": shop.context.device, "lowest": LOWEST}
+    key = {"pipeline": PIPELINE_VERSION, "given": given, "events": events.blind().digest, **where}
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         del work

@@ -59,13 +59,13 @@ def log_background(background: Background, events: Sample, guard: float) -> Floa
     does not help: nothing is known there.
     """
     mass = background.log_prob_mass(events).astype(np.float64)
-    given = background.log_prob(events)
-    density = np.where(possible(given), given, -np.inf).astype(np.float64)
+    density = background.log_prob(events).astype(np.float64)
+    there = possible(density)
     if guard:
         norm = lgamma((_NU + 1) / 2) - lgamma(_NU / 2) - 0.5 * np.log(_NU * np.pi)
         broad = (norm - (_NU + 1) / 2 * np.log1p(events.x.astype(np.float64) ** 2 / _NU)).sum(1)
-        density = np.where(possible(given), np.logaddexp(np.log1p(-guard) + density, np.log(guard) + broad), -np.inf)
-    return np.asarray(density + mass)
+        density[there] = np.logaddexp(np.log1p(-guard) + density[there], np.log(guard) + broad[there])
+    return np.where(there, density + mass, -np.inf)
 
 
 def log_mixture(signal: Tensor, background: Tensor, logit: Tensor) -> Tensor:
