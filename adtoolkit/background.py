@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -52,17 +52,18 @@ class Background:
 
     def sample(self, n: int, rng: np.random.Generator) -> Sample:
         """n fresh events: conditions from p(m) or the observed ones, x from p(x | conditions)."""
-        empty = np.zeros((n, 0), np.float32)
         if self.conditions is None:
-            events = Sample(empty, self.mass.sample(n, rng))
-        else:
-            share = None if self.weights is None else self.weights.astype(np.float64) / self.weights.sum(dtype=np.float64)
-            rows = rng.choice(self.conditions, n, p=share)
-            events = Sample(empty, rows[:, 0], rows[:, 1:])
+            return self.sample_at(self.mass.sample(n, rng)[:, None], rng)
+        share = None if self.weights is None else self.weights.astype(np.float64) / self.weights.sum(dtype=np.float64)
+        return self.sample_at(rng.choice(self.conditions, n, p=share), rng)
+
+    def sample_at(self, cond: Array, rng: np.random.Generator) -> Sample:
+        """One event at each of [N, 1+C] conditions, x from p(x | conditions)."""
+        m, context = cond[:, 0], cond[:, 1:] if cond.shape[1] > 1 else None
         if isinstance(self.model, DrawsFromEvents):
-            x, group = self.model.sample_grouped(events.cond, rng)
-            return replace(events, x=x, group=group)
-        return replace(events, x=self._as(CanSample).sample(events.cond, rng))
+            x, group = self.model.sample_grouped(cond, rng)
+            return Sample(x, m, context, group=group)
+        return Sample(self._as(CanSample).sample(cond, rng), m, context)
 
     def sample_like(self, events: Sample, k: int, rng: np.random.Generator) -> Array:
         """[N, k, D] draws at the conditions of [N] events."""

@@ -6,22 +6,26 @@ window no signal is expected, so what a classifier finds there, data against tem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adtoolkit.arrays import read_arrays, sample_arrays, to_sample, write_arrays
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
-from adtoolkit.errors import DataError
+from adtoolkit.errors import DataError, RunError
+from adtoolkit.events import Event
 from adtoolkit.folds import assign, template_folds
-from adtoolkit.interfaces import DrawsFromEvents, Metric, Model
+from adtoolkit.interfaces import Metric, Model
+from adtoolkit.mass import MassConfig, fit_mass
+from adtoolkit.preprocess import Preprocess
 from adtoolkit.scored import Control
 from adtoolkit.scoring import Pool, score_fold
-from adtoolkit.stages import PIPELINE_VERSION, Part, Workshop
+from adtoolkit.stages import PIPELINE_VERSION, Part, Workshop, read_densities, tabulate_densities
 from adtoolkit.store import Entry
 from adtoolkit.types import Sample, Window
 
@@ -34,10 +38,19 @@ GAP: Final = 0.25
 LEAST: Final = 500
 
 
-def asked(table: TemplateTable, metrics: Iterable[Metric[Any]], scorer: Part) -> bool:
-    """Whether to repeat the search beside the window: a metric wants it, and the scorer means something there and learns without truth."""
-    possible = table.control > 0 and scorer.instance.outside and Cap.TRUTH not in scorer.record.needs
-    return possible and any("control" in metric.wants for metric in metrics)
+def width_of(table: TemplateTable, metrics: Iterable[Metric[Any]], scorer: Part, note: Callable[[str], None]) -> float:
+    """How wide the control regions are, in widths of the window; 0 for none: no metric wants them, or the scorer learns from truth.
+
+    Scorers of the window alone train densities, which takes long: by default they are not trained there, and a note says so.
+    """
+    if Cap.TRUTH in scorer.record.needs or not any("control" in metric.wants for metric in metrics):
+        return 0.0
+    if table.control != "auto":
+        return table.control
+    if scorer.instance.outside or not scorer.instance.trains:
+        return 1.0
+    note(f"No control regions: '{scorer.record.name}' would be trained three times as often. To have them: --set template.control=1")
+    return 0.0
 
 
 def regions(window: Window, width: float) -> tuple[Window, Window]:
@@ -46,32 +59,68 @@ def regions(window: Window, width: float) -> tuple[Window, Window]:
     return Window(window.lo - gap - wide, window.lo - gap), Window(window.hi + gap, window.hi + gap + wide)
 
 
+def beside_the_window(shop: Workshop, side: Window) -> Workshop:
+    """The same workshop, where notes say that they are of a control region."""
+
+    def tell(event: Event) -> None:
+        where = f"In the control region from {side.lo:g} to {side.hi:g}: "
+        shop.context.tell(replace(event, text=where + event.text) if event.kind == "note" else event)
+
+    return replace(shop, context=replace(shop.context, tell=tell))
+
+
 @dataclass(frozen=True)
-class Beside:
-    """Data and template of the control regions, preprocessed and blind.
+class Search:
+    """What is searched for in the window, to be repeated beside it.
 
     Attributes:
-        windows: The regions.
-        data: Of each region [E], at most as many events as the data have in the window.
-        template: Of each region [C], drawn at their masses.
-        entry: The stage that drew them.
+        window: Where.
+        events: [N] the data, preprocessed and blind.
+        width: Of the control regions, in widths of the window.
+        oversample: Template events per event of the data.
+        mass: The model of p(m).
+        prep: How features were preprocessed.
     """
 
-    windows: tuple[Window, ...]
-    data: tuple[Sample, ...]
-    template: tuple[Sample, ...]
-    entry: Entry
+    window: Window
+    events: Sample
+    width: float
+    oversample: float
+    mass: MassConfig
+    prep: Preprocess
+
+
+@dataclass(frozen=True)
+class Side:
+    """One control region.
+
+    Attributes:
+        window: The region.
+        data: [E] events there, preprocessed and blind, at most as many as the data have in the window.
+        background: What the model says there, with a template [C] drawn at masses of these data.
+    """
+
+    window: Window
+    data: Sample
+    background: Background
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The control regions, and the stages that made their backgrounds; the first of them drew the templates."""
+
+    sides: tuple[Side, ...]
+    entries: tuple[Entry, ...]
 
 
 def draw_control(
     shop: Workshop,
     interpolator: Part,
-    model: Model,
-    events: Sample,
-    window: Window,
-    table: TemplateTable,
+    model: Callable[[Window], tuple[Model, Entry | None]],
+    search: Search,
     given: Mapping[str, Any],
     workdir: Path,
+    densities: bool = False,
 ) -> Beside | None:
     """Draw the template beside the window, by the same rule as inside: an interpolator goes around a control region as around the window.
 
@@ -80,60 +129,76 @@ def draw_control(
     Args:
         shop: Where.
         interpolator: The rule.
-        model: What the estimator fitted.
-        events: The data, preprocessed and blind.
-        window: Of the search.
-        table: Width of the control regions, and template events per event of the data there.
-        given: What the template is made from.
+        model: What the estimator fitted, for each region; and the stage that fitted it for this region alone, if one did.
+        search: What is searched beside.
+        given: What the window's template is made from.
         workdir: A folder for the interpolator.
+        densities: Whether the scorer needs densities too.
 
     Returns:
-        None where no side is left, or the model can only move events that it was made from.
+        None where no side is left.
     """
-    if isinstance(model, DrawsFromEvents):
-        return None
     context = replace(shop.context, scope=("control",), stage="template", workdir=workdir)
-    bound = {}
-    for side in regions(window, table.control):
+    window, events = search.window, search.events
+
+    def left_out(side: Window, error: Exception) -> None:
+        context.note(f"No control region from {side.lo:g} to {side.hi:g}: {' '.join(str(error).split())}")
+
+    found: dict[Window, tuple[NDArray[np.intp], Background, Entry | None]] = {}
+    for side in regions(window, search.width):
         inside = np.flatnonzero(side.contains(events.m))
         try:
             if len(inside) < LEAST:
                 raise DataError(f"The data have {len(inside)} events there, fewer than {LEAST}.")
-            bound[side] = interpolator.instance.bind(model, side, context), inside
-        except Exception as error:  # noqa: BLE001  # what an interpolator refuses here was no fault in the window
-            context.note(f"No control region from {side.lo:g} to {side.hi:g}: {' '.join(str(error).split())}")
-    if not bound:
+            fitted, refit = model(side)
+            mass = fit_mass(search.mass, events.m, side, events.weight)
+            found[side] = inside, Background(interpolator.instance.bind(fitted, side, context), mass, prep=search.prep), refit
+        except Exception as error:  # noqa: BLE001  # what a part refuses here was no fault in the window
+            left_out(side, error)
+    if not found:
         return None
     most, choice = int(window.contains(events.m).sum()), context.rng("data")
-    data = {side: events[np.sort(choice.permutation(inside)[:most])] for side, (_, inside) in bound.items()}
+    data = [events[np.sort(choice.permutation(inside)[:most])] for inside, _, _ in found.values()]
+    refits = [refit for _, _, refit in found.values() if refit is not None]
     key = {
         "pipeline": PIPELINE_VERSION,
         "given": given,
-        "control": [[side.lo, side.hi] for side in bound],
-        "data": [sample.digest for sample in data.values()],
-        "oversample": table.oversample,
+        "control": [[side.lo, side.hi] for side in found],
+        "data": [sample.digest for sample in data],
+        "oversample": search.oversample,
         "seed": context.seed,
+        **({"refit": [refit.digest for refit in refits]} if refits else {}),
     }
 
     def make(folder: Any, work: Any) -> Mapping[str, Any]:
         del work
         rng, lost = context.rng("draw"), 0
-        for number, (side, sample) in enumerate(data.items()):
-            cond = sample.cond[rng.integers(len(sample), size=round(table.oversample * len(sample)))]
-            drawn = Sample(bound[side][0].sample(cond, rng), cond[:, 0], cond[:, 1:] if cond.shape[1] > 1 else None)
+        for number, (sample, (_, background, _)) in enumerate(zip(data, found.values(), strict=True)):
+            cond = sample.cond[rng.integers(len(sample), size=round(search.oversample * len(sample)))]
+            drawn = background.sample_at(cond, rng)
             good = np.isfinite(drawn.x).all(1)
             lost += int((~good).sum())
             write_arrays(folder / f"control{number}.h5", sample_arrays(drawn[good]))
         return {"not_finite": lost}
 
     entry = shop.stage("template", key, make, f"{interpolator.record.name} beside the window", (interpolator,))
-    template = tuple(to_sample(read_arrays(entry.path / f"control{number}.h5")) for number in range(len(data)))
-    return Beside(tuple(bound), tuple(data.values()), template, entry)
+    sides, entries = [], [entry, *refits]
+    for number, (side, (_, background, _)) in enumerate(found.items()):
+        there = replace(background, drawn=to_sample(read_arrays(entry.path / f"control{number}.h5")))
+        if densities:
+            known = Sample.concat(*(Sample(s.x, s.m, s.context) for s in (data[number], there.template)))
+            try:
+                made = tabulate_densities(shop, interpolator, there, known, {**given, "control": [entry.digest, number]})
+            except RunError as error:
+                left_out(side, error)
+                continue
+            there = replace(there, known=read_densities(made, known))
+            entries.append(made)
+        sides.append(Side(side, data[number], there))
+    return Beside(tuple(sides), tuple(entries)) if sides else None
 
 
-def score_control(
-    shop: Workshop, scorer: Part, beside: Beside, background: Background, folds: int, given: Mapping[str, Any]
-) -> tuple[Control | None, list[Entry]]:
+def score_control(shop: Workshop, scorer: Part, beside: Beside, folds: int, given: Mapping[str, Any]) -> tuple[Control | None, list[Entry]]:
     """Train the scorer anew in each control region, on its data and template, and score both by folds as in the window.
 
     A scorer that fails there ends no search: it is noted.
@@ -148,7 +213,8 @@ def score_control(
     context = replace(shop.context, scope=("control",), stage="score")
     found: list[Control] = []
     entries: list[Entry] = []
-    for number, (side, data, template) in enumerate(zip(beside.windows, beside.data, beside.template, strict=True)):
+    for number, side in enumerate(beside.sides):
+        data, template = side.data, side.background.template
         pool = Pool(
             events=data,
             fold=assign(np.zeros(len(data), np.int8), folds, context.rng(f"events{number}")),
@@ -157,20 +223,22 @@ def score_control(
             reference=None,
             template=template,
             template_fold=template_folds(template, folds, context.rng(f"template{number}")),
-            window=None,
+            window=None if scorer.instance.outside else side.window,
         )
         score, template_score = (np.full(len(sample), np.nan, np.float32) for sample in (data, template))
-        there, key = replace(background, drawn=template), {**given, "control": [beside.entry.digest, number]}
+        key = {**given, "control": [*(entry.digest for entry in beside.entries), number]}
+        where, there = f"from {side.window.lo:g} to {side.window.hi:g}", beside_the_window(shop, side.window)
         try:
             for k in range(folds):
-                done = score_fold(shop, scorer, pool, there, k, folds, key, f"from {side.lo:g} to {side.hi:g}")
+                done = score_fold(there, scorer, pool, side.background, k, folds, key, where)
                 score[pool.fold == k], template_score[pool.template_fold == k] = done.events, done.template
                 entries.append(done.entry)
         except Exception as error:  # noqa: BLE001
             context.note(f"No control regions: '{scorer.record.name}' failed there. {' '.join(str(error).split())}")
             return None, entries
         first = np.int16(number * folds)
-        found.append(Control((side,), data.m, score, pool.fold + first, template.m, template_score, pool.template_fold + first, folds))
+        control = Control((side.window,), data.m, score, pool.fold + first, template.m, template_score, pool.template_fold + first, folds)
+        found.append(control)
     return _joined(found), entries
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
@@ -96,7 +96,9 @@ class TemplateTable(Table):
     """The template drawn from the background: ``oversample`` times as many events as the data have in the window."""
 
     oversample: float = Field(4.0, gt=0, le=1000, description="Template events per event of the data in the window.")
-    control: float = Field(1.0, ge=0, le=10, description="Width of the control regions beside the window, in its own; 0: none.")
+    control: Literal["auto"] | Annotated[float, Field(ge=0, le=10)] = Field(
+        "auto", description="Width of the control regions beside the window, in its own; 0: none; auto: 1, and none where it takes long."
+    )
 
 
 class RunTable(Table):

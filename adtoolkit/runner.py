@@ -10,24 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adtoolkit import scoring, stages
+from adtoolkit import scoring
 from adtoolkit.background import Background
+from adtoolkit.background_stages import BackgroundStages
 from adtoolkit.capabilities import Cap
 from adtoolkit.context import RunContext, silent
-from adtoolkit.control import Beside, asked, draw_control, score_control
+from adtoolkit.control import score_control
 from adtoolkit.devices import describe_device
 from adtoolkit.errors import AdtoolError, RunError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign, template_folds
-from adtoolkit.interfaces import InPhysicalUnits
-from adtoolkit.plugin import Region
-from adtoolkit.preparation import Prepared, prepare, template_size
+from adtoolkit.preparation import Prepared, prepare
 from adtoolkit.results import Results, RunResult, write_scores
 from adtoolkit.runfolder import RunFolder, folder_name
 from adtoolkit.scored import Scored
 from adtoolkit.scoring import Pool
 from adtoolkit.stages import FitJob, Workshop
-from adtoolkit.store import Entry, Overwrite, Store, disk_errors
+from adtoolkit.store import Entry, Overwrite, Store
 from adtoolkit.types import Sample
 
 if TYPE_CHECKING:
@@ -131,16 +130,17 @@ class Run:
 
     def fit_job(self, prepared: Prepared) -> FitJob:
         """The training of the background model, which other runs may share."""
-        region, window = self.plan.region or Region.ALL, self.config.window
-        train_on = prepared.prep.apply(prepared.dataset.region(region, window))
-        return FitJob(self.shop, train_on, window if region is Region.SIDEBAND else None)
+        return self._stages(prepared).fit_job()
 
     def background(self) -> None:
         """Make all that comes before the scorer, which other runs may share: model, template, densities."""
-        prepared, counts = self.prepared(), dict[str, int]()
-        background, entries, given, _ = self._background(prepared, counts)
+        prepared = self.prepared()
+        made = self._stages(prepared).make()
         if Cap.LOG_PROB in self.plan.scorer.needs:
-            self._with_densities(prepared, background, self._pool(prepared, background, 2), counts, given, entries)
+            self._stages(prepared).with_densities(made, self._pool(prepared, made.background, 2))
+
+    def _stages(self, prepared: Prepared) -> BackgroundStages:
+        return BackgroundStages(self.shop, self.config, self.plan, prepared, self.folder.path, self._timed)
 
     def _hear(self, event: Event) -> None:
         """Events before the folder is open are kept for it."""
@@ -159,22 +159,22 @@ class Run:
         return value
 
     def _execute(self, prepared: Prepared, started: float) -> RunResult:
-        counts = dict(prepared.counts)
-        background: Background | None = None
-        beside: Beside | None = None
-        entries: list[Entry] = []
-        given: Mapping[str, Any] = {"estimator": None}
-        if self.plan.estimates:
-            background, entries, given, beside = self._background(prepared, counts)
+        made = self._stages(prepared).make() if self.plan.estimates else None
+        background = None if made is None else made.background
         folds = self.config.scorer.folds if prepared.parts["scorer"].instance.trains else 1
         pool = self._pool(prepared, background, folds)
-        if background is not None and Cap.LOG_PROB in self.plan.scorer.needs:
-            background = self._with_densities(prepared, background, pool, counts, given, entries)
+        if made is not None and Cap.LOG_PROB in self.plan.scorer.needs:
+            made = self._stages(prepared).with_densities(made, pool)
+        counts, entries = dict(prepared.counts), list[Entry]()
+        given: Mapping[str, Any] = {"estimator": None}
+        if made is not None:
+            background, given, entries = made.background, made.given, list(made.entries)
+            counts.update(made.counts)
         scored, summary, score_entries = self._timed("score", lambda: self._score(prepared, pool, background, folds, given))
         entries += score_entries
-        if background is not None and beside is not None:
+        if made is not None and (beside := made.beside) is not None:
             part = prepared.parts["scorer"]
-            control, more = self._timed("score", lambda: score_control(self.shop, part, beside, background, folds, given))
+            control, more = self._timed("score", lambda: score_control(self.shop, part, beside, folds, given))
             entries += more
             scored = replace(scored, control=control)
         if scored.outside is not None and (beyond := int(scored.outside.sum())):
@@ -220,64 +220,6 @@ class Run:
             tuple(results.pictures),
             self.folder.manifest,
         )
-
-    def _background(self, prepared: Prepared, counts: dict[str, int]) -> tuple[Background, list[Entry], Mapping[str, Any], Beside | None]:
-        config, window, dataset = self.config, self.config.window, prepared.dataset
-        estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
-        job = self.fit_job(prepared)
-        entry, model, made = self._timed("fit", lambda: stages.fit_model(self.shop, estimator, job.train_on, job.window))
-        if isinstance(model, InPhysicalUnits):
-            model = model.preprocessed(prepared.prep, replace(self.shop.context, scope=("estimator", estimator.record.name)))
-        scope = ("interpolator", interpolator.record.name)
-        with disk_errors(self.folder.path):
-            self.folder.path.mkdir(parents=True, exist_ok=True)
-        bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder.path))
-        inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]
-        conditions = None if inside.context is None else inside.cond
-        background = Background(bound, prepared.mass, conditions=conditions, weights=inside.weight, prep=prepared.prep)
-        given: Mapping[str, Any] = {
-            "fit": made,
-            "interpolator": interpolator.identity,
-            "prep": prepared.prep.digest,
-            "mass": config.mass.model_dump(),
-            "masses": dataset.events.blind().digest,
-            "window": window and [window.lo, window.hi],
-        }
-        entries, beside = [entry], None
-        if Cap.SAMPLE in self.plan.background:
-            n, features = template_size(config, dataset), len(dataset.features)
-            drawn, template = self._timed("template", lambda: stages.draw_template(self.shop, interpolator, background, n, features, given))
-            counts["template"] = len(template)
-            counts["dropped: template draws not finite"] = int(drawn.meta["not_finite"])
-            background, given = replace(background, drawn=template), {**given, "template": drawn.digest}
-            entries.append(drawn)
-            if window is not None and asked(config.template, prepared.metrics.values(), prepared.parts["scorer"]):
-                events = prepared.prep.apply(dataset.events.blind())
-                made_from = interpolator, model, events, window, config.template, given, self.folder.path
-                beside = self._timed("template", lambda: draw_control(self.shop, *made_from))
-            if beside is not None:
-                entries.append(beside.entry)
-                counts["dropped: control draws not finite"] = int(beside.entry.meta["not_finite"])
-        return background, entries, given, beside
-
-    def _with_densities(
-        self,
-        prepared: Prepared,
-        background: Background,
-        pool: Pool,
-        counts: dict[str, int],
-        given: Mapping[str, Any],
-        entries: list[Entry],
-    ) -> Background:
-        """The background that knows the densities of all events that the folds will ask for, those in the window."""
-        inside = pool.events if pool.window is None else pool.events[pool.window.contains(pool.events.m)]
-        parts = [Sample(s.x, s.m, s.context) for s in (inside, pool.test, pool.template) if s is not None and len(s)]
-        asked = Sample.concat(*parts)
-        part = prepared.parts["interpolator"]
-        entry = self._timed("density", lambda: stages.tabulate_densities(self.shop, part, background, asked, given))
-        counts["without background density"] = int(entry.meta["without_density"])
-        entries.append(entry)
-        return replace(background, known=stages.read_densities(entry, asked))
 
     def _pool(self, prepared: Prepared, background: Background | None, folds: int) -> Pool:
         window, dataset, prep = self.config.window, prepared.dataset, prepared.prep

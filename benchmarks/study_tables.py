@@ -86,9 +86,10 @@ def no_signal(data: dict[str, Any] | None, title: str) -> Iterator[str]:
     rows = data["summary"].values()
     corrected, template = (_above(rows, f"{kind}-z@1e-2") for kind in ("corrected", "template"))
     yield f"\nOf all searches with control regions {corrected[0]} of {corrected[1]} have a corrected Z above 2; with statistical errors"
-    yield f"alone {template[0]} of {template[1]} searches do. `rad-ot`, `anode` and `r-anode` have no control regions: a template of pairs"
-    yield "across the window, and ratios to densities of the window alone, cannot be repeated beside it at little cost. Their excess is as"
-    yield "wrong as `true bias` says, and the error that is stated does not cover it."
+    yield f"alone {template[0]} of {template[1]} searches do."
+    if without := [method for method, row in data["summary"].items() if "template-z@1e-2" in row and "corrected-z@1e-2" not in row]:
+        names = ", ".join(f"`{method}`" for method in without)
+        yield f"Without control regions: {names}. Such an excess is as wrong as `true bias` says, and no stated error covers it."
     yield f"\n```console\n$ {data['command']}\n```\n"
 
 

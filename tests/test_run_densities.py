@@ -89,3 +89,33 @@ def test_anode_finds_the_signal_over_the_same_background_without_another_trainin
     assert found["trainings"] == 0
     assert found["metrics"]["auc"] > 0.6
     assert found["events"]["without background density"] == 0
+    assert not any("control-bias" in name for name in found["metrics"])
+    assert any("--set template.control=1" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize("scorer", ["anode", "r-anode"])
+def test_a_ratio_of_densities_is_learnt_anew_in_control_regions_where_asked_for(residual, scorer, tmp_path):
+    found = searched(tmp_path, "--scorer", scorer, "--set", "template.control=1", "--set", "scorer.folds=2")
+    with h5py.File(Path(found["run"]) / "scores.h5") as file:
+        m, score, template = (file[f"control/{name}"][()] for name in ("m", "score", "template_score"))
+
+    assert found["trainings"] == 0
+    assert ((m >= 2.8) & (m < 3.2)).all()
+    assert np.isfinite(score).all() & np.isfinite(template).all()
+    assert len(template) == 4 * len(m) > 4 * 1000
+    assert abs(found["metrics"]["control-bias@1e-1"]) < 0.6
+    assert found["metrics"]["excess-z-corrected@1e-1"] <= found["metrics"]["excess-z@1e-1"]
+    assert any("No control region from 3.8 to 4.2: The data have" in note for note in found["notes"])
+
+
+def test_pairs_across_the_window_are_made_anew_across_a_control_region(cache, tmp_path):
+    done = adtool(*TOY, "--estimator", "rad-ot", "--scorer", "cathode", "--out", tmp_path, "--json")
+    found = json.loads(done.stdout.splitlines()[-1])
+    with h5py.File(Path(found["run"]) / "scores.h5") as file:
+        m, fold, template_fold = (file[f"control/{name}"][()] for name in ("m", "fold", "template_fold"))
+
+    assert found["trainings"] == 2
+    assert ((m >= 2.8) & (m < 3.2)).all()
+    assert set(fold) == set(template_fold) == set(range(5)), "groups of pairs are spread over the folds"
+    assert abs(found["metrics"]["control-bias@1e-1"]) < 0.4
+    assert any("In the control region from 2.8 to 3.2: rad-ot:" in note for note in found["notes"])

@@ -189,11 +189,12 @@ def test_run_takes_the_events_as_template(template, tmp_path, monkeypatch) -> No
     data = {"name": "toy-bump", "n_background": 6000, "n_signal": 150, "n_test": 1000}
     tables = {"data": data, "estimator": {"name": "samples", **options}, "scorer": {"name": "cathode", "folds": 2}}
     config = resolve_config(
-        default_registry(), {**tables, "metrics": {"names": ["auc"]}, "run": {"out": str(tmp_path / "runs")}}, preset="smoke"
+        default_registry(), {**tables, "metrics": {"names": ["auc", "excess"]}, "run": {"out": str(tmp_path / "runs")}}, preset="smoke"
     )
 
     result = Run(config, plan_of(config, default_registry()), default_registry(), "cpu", pictures=False).execute()
 
+    assert any("No control region" in note and "made for the window" in note for note in result.notes)
     file = np.load(options["path"])
     rows = np.sort(file["x0"])
     drawn = read_arrays(result.run / "background.h5")["x"][:, 0]

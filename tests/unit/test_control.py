@@ -1,4 +1,4 @@
-"""Control regions: a template that is wrong beside the window too makes no discovery inside."""
+"""Control regions: what is drawn, and learnt, beside the window."""
 
 from __future__ import annotations
 
@@ -7,121 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adtoolkit.background import Background
 from adtoolkit.config import NoOptions
 from adtoolkit.context import RunContext, silent
-from adtoolkit.control import LEAST, draw_control, regions, score_control
+from adtoolkit.control import LEAST, Search, draw_control, regions, score_control, width_of
+from adtoolkit.densities import LOWEST
 from adtoolkit.errors import DataError
 from adtoolkit.interfaces import FittedScorer, Scorer
+from adtoolkit.mass import MassConfig
 from adtoolkit.metrics.config import ExcessConfig
-from adtoolkit.metrics.excess import Excess, bias_of
-from adtoolkit.plugin import Component
+from adtoolkit.metrics.excess import Excess
+from adtoolkit.plugin import Cap, Component
+from adtoolkit.preprocess import Preprocess
 from adtoolkit.runconfig import TemplateTable
-from adtoolkit.scored import Control, Scored
 from adtoolkit.stages import Part, Workshop
 from adtoolkit.store import Store
 from adtoolkit.types import Sample, Window
 
 WINDOW = Window(3.3, 3.7)
-
-
-def search(seed, bias, n_signal=0, n=12_000):
-    """Two folds; of the data in window and control regions ``bias`` more lies above the score that a tenth of the template exceeds."""
-    rng = np.random.default_rng(seed)
-    m = rng.uniform(2.5, 4.5, n).astype(np.float32)
-    inside = np.flatnonzero(WINDOW.contains(m))
-    beside = regions(WINDOW, 1.0)
-    near = np.concatenate([m[side.contains(m)] for side in beside])
-
-    def scores(size, extra):
-        high = rng.random(size) < 0.1 * (1 + extra)
-        return np.where(high, rng.uniform(0.9, 1.0, size), rng.uniform(0.0, 0.9, size)).astype(np.float32)
-
-    def folds(size, k=2):
-        return (np.arange(size) % k).astype(np.int8)
-
-    score = scores(n, bias)
-    score[inside[:n_signal]] = 0.95
-    template = np.full(4 * len(inside), 3.5)
-    return Scored(
-        events=Sample(np.zeros((n, 1)), m),
-        score=score,
-        fold=folds(n),
-        test=Sample(np.zeros((0, 1)), np.zeros(0)),
-        test_score=np.zeros((0, 2), np.float32),
-        features=("a",),
-        window=WINDOW,
-        template=Sample(np.zeros((len(template), 1)), template),
-        template_score=scores(len(template), 0.0),
-        template_fold=folds(len(template)),
-        control=Control(
-            windows=beside,
-            m=near,
-            score=scores(len(near), bias),
-            fold=folds(len(near), 4),
-            template_m=np.repeat(near, 4),
-            template_score=scores(4 * len(near), 0.0),
-            template_fold=folds(4 * len(near), 4),
-            folds=4,
-        ),
-    )
-
-
-def told(scored):
-    return Excess(ExcessConfig(at=(0.1,))).compute(scored, RunContext())
-
-
-def test_a_template_that_is_wrong_everywhere_makes_no_discovery():
-    numbers = [told(search(seed, 0.3)) for seed in range(100)]
-
-    assert np.mean([n["excess-z@1e-1"] for n in numbers]) > 3
-    assert max(n["excess-z-corrected@1e-1"] for n in numbers) < 2
-    bias, error = np.array([[n["control-bias@1e-1"], n["control-bias@1e-1-hi"] - n["control-bias@1e-1"]] for n in numbers]).T
-    assert np.mean(bias) == pytest.approx(0.3, abs=0.02)
-    assert np.std(bias) == pytest.approx(np.mean(error), rel=0.3)
-
-
-def test_with_a_good_template_a_signal_stays_one():
-    clean, signal = (told(search(7, 0.0, n_signal)) for n_signal in (0, 150))
-
-    assert abs(clean["excess-z-corrected@1e-1"]) < 2
-    assert signal["excess-z@1e-1"] > signal["excess-z-corrected@1e-1"] > 4
-
-
-def test_a_bias_below_zero_does_not_make_an_excess():
-    """Fewer events pass beside the window than the template lets expect; inside it is right."""
-    scored = search(3, 0.0)
-    scored = replace(scored, control=replace(scored.control, score=0.8 * scored.control.score))
-    numbers = told(scored)
-
-    assert numbers["control-bias@1e-1"] < -0.5
-    assert abs(numbers["excess-z-corrected@1e-1"]) <= abs(numbers["excess-z@1e-1"])
-
-
-def test_the_bias_is_that_of_counting_by_hand():
-    control = (scored := search(1, 0.2)).control
-    observed = 0.0
-    for k in range(4):
-        drawn = np.sort(control.template_score[control.template_fold == k])[::-1]
-        level = drawn[int(0.1 * len(drawn))]  # a tenth lies above
-        observed += (control.score[control.fold == k] > level).sum()
-
-    assert bias_of(scored, 0.1).value == pytest.approx(observed / (0.1 * len(control.score)) - 1, abs=2 / (0.1 * len(control.score)))
-
-
-def test_a_cut_that_would_lie_at_the_highest_score_tells_no_bias():
-    scored = search(1, 0.2)
-    few = np.flatnonzero(scored.control.template_fold != 3)
-
-    assert bias_of(scored, 1e-4) is None
-    control = replace(scored.control, template_score=scored.control.template_score[few], template_fold=scored.control.template_fold[few])
-    assert bias_of(replace(scored, control=control), 0.1) is None, "a fold without template"
-
-
-def test_without_control_regions_errors_are_statistical():
-    numbers = told(replace(search(0, 0.0), control=None))
-
-    assert not any("control" in name or "corrected" in name for name in numbers)
 
 
 class Shifted:
@@ -137,11 +39,25 @@ class Shifted:
     def sample(self, cond, rng):
         return cond.astype(np.float32)
 
+    def log_prob(self, x, cond):
+        return np.where(cond[:, 0] < 3.5, -cond[:, 0], LOWEST)
 
-def drawn(tmp_path, events, model=None, tell=silent, **options):
-    part = Part(Component(kind="interpolator", name="shifted", target=f"{__name__}:Shifted", summary="."), Shifted())
-    shop, table = Workshop(Store(tmp_path), RunContext(tell=tell), {}), TemplateTable(**options)
-    return draw_control(shop, part, model, events, WINDOW, table, {"model": 1}, tmp_path)
+
+class Direct:
+    """The model itself, as it was made for a window."""
+
+    config = NoOptions()
+
+    def bind(self, model, window, ctx):
+        return model
+
+
+def beside(tmp_path, events, rule, model=lambda side: (None, None), tell=silent, densities=False, oversample=4.0):
+    part = Part(Component(kind="interpolator", name="rule", target=f"{__name__}:{type(rule).__name__}", summary="."), rule)
+    search = Search(WINDOW, events, 1.0, oversample, MassConfig(), Preprocess.none(1))
+    return draw_control(
+        Workshop(Store(tmp_path), RunContext(tell=tell), {}), part, model, search, {"model": 1}, tmp_path, densities=densities
+    )
 
 
 def events(n, lo=2.0, hi=5.0):
@@ -159,35 +75,102 @@ def test_control_events_have_the_masses_of_the_data_and_leave_out_what_the_rule_
     data = events(20_000)
     low, _ = regions(WINDOW, 1.0)
     told = []
-    beside = drawn(tmp_path, data, tell=told.append, oversample=2.0)
-    again = drawn(tmp_path, data, oversample=2.0)
-    (here,), (template,) = beside.data, beside.template
+    found = beside(tmp_path, data, Shifted(), tell=told.append, oversample=2.0)
+    again = beside(tmp_path, data, Shifted(), oversample=2.0)
+    (side,) = found.sides
 
-    assert beside.windows == (low,)
-    assert low.contains(here.m).all()
+    assert side.window == low
+    assert low.contains(side.data.m).all()
     assert [event.text for event in told if event.kind == "note"] == ["No control region from 3.8 to 4.2: beyond"]
-    assert np.isin(template.m, here.m).all()
-    assert len(template) == 2 * len(here)
-    assert np.array_equal(template.x, again.template[0].x)
-    assert (beside.entry.reused, again.entry.reused) == (False, True)
+    assert np.isin(side.background.template.m, side.data.m).all()
+    assert len(side.background.template) == 2 * len(side.data)
+    assert np.array_equal(side.background.template.x, again.sides[0].background.template.x)
+    assert (found.entries[0].reused, again.entries[0].reused) == (False, True)
 
 
 def test_a_control_region_has_no_more_data_than_the_window(tmp_path):
     """Else its classifier would learn more of the template's faults than that of the window."""
     data = Sample.concat(events(2000, 3.3, 3.7), events(30_000, 2.0, 3.3))
-    (here,) = drawn(tmp_path, data).data
+    (side,) = beside(tmp_path, data, Shifted()).sides
 
-    assert len(here) == WINDOW.contains(data.m).sum()
-    assert np.isin(here.m, data.m).all()
+    assert len(side.data) == WINDOW.contains(data.m).sum()
+    assert np.isin(side.data.m, data.m).all()
 
 
-def test_few_events_or_a_model_that_moves_events_have_no_control(tmp_path):
-    class Moves:
-        def sample_grouped(self, cond, rng):
-            raise AssertionError
+def test_regions_with_few_events_are_left_out(tmp_path):
+    assert beside(tmp_path, events(LEAST, 2.0, 5.0), Shifted()) is None
 
-    assert drawn(tmp_path, events(LEAST, 2.0, 5.0)) is None
-    assert drawn(tmp_path, events(20_000), Moves()) is None
+
+def test_a_region_knows_its_own_mass_density_and_the_densities_of_its_events(tmp_path):
+    data = events(20_000)
+    (side,) = beside(tmp_path, data, Shifted(), densities=True).sides
+    grid = np.linspace(side.window.lo, side.window.hi, 1001)[1:-1].astype(np.float32)
+    far = Sample(np.zeros((1, 1)), np.array([3.5]))
+
+    assert np.exp(side.background.log_prob_mass(Sample(np.zeros((999, 1)), grid))).mean() * side.window.width == pytest.approx(1, abs=0.01)
+    assert side.background.log_prob_mass(far) == -np.inf
+    assert np.array_equal(side.background.known.look_up(side.data, evaluate=None), -side.data.m)
+    assert side.background.known.look_up(side.background.template, evaluate=None).shape == (len(side.background.template),)
+
+
+def test_a_region_without_densities_is_left_out(tmp_path):
+    class Everywhere(Shifted):
+        def bind(self, model, window, ctx):
+            return self
+
+    told = []
+    found = beside(tmp_path, events(20_000), Everywhere(), tell=told.append, densities=True)
+
+    assert [side.window for side in found.sides] == [regions(WINDOW, 1.0)[0]]
+    assert any("No control region from 3.8 to 4.2: The background gives no density" in event.text for event in told)
+
+
+class Moved:
+    """A model that knows its window and two events."""
+
+    def __init__(self, window):
+        self.window = window
+
+    def sample_grouped(self, cond, rng):
+        assert self.window.contains(cond[:, 0]).all()
+        group = rng.integers(2, size=len(cond))
+        return np.full((len(cond), 1), self.window.lo, np.float32) + group[:, None], group
+
+
+def test_a_model_may_be_made_anew_for_each_region_and_its_draws_keep_their_groups(tmp_path):
+    stages = Store(tmp_path / "fits")
+
+    def made_anew(side):
+        entry = stages.get("fit", f"{side.lo:g}".replace(".", ""), lambda folder, work: {}, describe={})
+        return Moved(side), entry
+
+    found = beside(tmp_path, events(20_000), Direct(), made_anew)
+
+    assert len(found.entries) == 3
+    for side in found.sides:
+        template = side.background.template
+        assert np.array_equal(template.x[:, 0] - np.float32(side.window.lo) > 0.5, template.group == 1)
+
+
+SCORERS = {
+    "trained anywhere": ({"outside": True, "trains": True}, frozenset(), 1.0),
+    "trained for the window": ({"outside": False, "trains": True}, frozenset(), 0.0),
+    "for the window, not trained": ({"outside": False, "trains": False}, frozenset(), 1.0),
+    "of truth": ({"outside": True, "trains": True}, frozenset({Cap.TRUTH}), None),
+}
+
+
+@pytest.mark.parametrize(("traits", "needs", "width"), SCORERS.values(), ids=SCORERS)
+def test_control_regions_are_as_wide_as_asked_or_by_what_they_cost(traits, needs, width):
+    record = Component(kind="scorer", name="one", target="a:B", summary=".", needs=needs)
+    part, notes, excess = Part(record, type("One", (), traits)()), [], [Excess(ExcessConfig())]
+
+    assert width_of(TemplateTable(), excess, part, notes.append) == (width or 0)
+    assert [note for note in notes if "--set template.control=1" in note] == notes
+    assert len(notes) == (width == 0.0)
+    assert width_of(TemplateTable(control=0.5), excess, part, notes.append) == (0 if width is None else 0.5)
+    assert width_of(TemplateTable(control=0), excess, part, notes.append) == 0
+    assert width_of(TemplateTable(control=1), [], part, notes.append) == 0, "no metric wants them"
 
 
 class Remembers(FittedScorer):
@@ -214,6 +197,8 @@ class Memory(Scorer[NoOptions]):
     fails_at: float | None = None
 
     def fit(self, data, background, ctx):
+        self.range = data.range
+        ctx.note("it remembers")
         if self.fails_at is not None and (data.window.m > self.fails_at).any():
             raise ZeroDivisionError("by the test")
         return Remembers(np.concatenate([data.window.x[:, 0], background.template.x[:, 0]]))
@@ -232,11 +217,9 @@ class Numbered(Shifted):
 def scored_beside(tmp_path, scorer, tell=silent):
     data = events(20_000)
     data = replace(data, x=np.arange(20_000, dtype=np.float32)[:, None])
-    rule = Part(Component(kind="interpolator", name="numbered", target=f"{__name__}:Numbered", summary="."), Numbered())
     part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), scorer)
-    shop = Workshop(Store(tmp_path), RunContext(tell=tell), {})
-    beside = draw_control(shop, rule, None, data, WINDOW, TemplateTable(oversample=2.0), {"model": 1}, tmp_path)
-    return score_control(shop, part, beside, Background(None, None), 3, {"model": 1})
+    found = beside(tmp_path, data, Numbered(), tell=tell, oversample=2.0)
+    return score_control(Workshop(Store(tmp_path), RunContext(tell=tell), {}), part, found, 3, {"model": 1})
 
 
 def test_beside_the_window_nothing_is_scored_by_what_it_was_trained_on(tmp_path):
@@ -259,3 +242,19 @@ def test_a_scorer_that_fails_beside_the_window_ends_no_search(tmp_path):
     assert control is None
     assert len(entries) == 3
     assert any("No control regions: 'memory' failed there." in event.text for event in told if event.kind == "note")
+
+
+def test_a_scorer_of_the_window_alone_is_told_the_region_and_notes_say_where(tmp_path):
+    told, scorer = [], Memory(NoOptions())
+    scored_beside(tmp_path / "anywhere", scorer)
+    assert scorer.range is None
+
+    scorer.outside = False
+    control, _ = scored_beside(tmp_path / "window", scorer, told.append)
+    low, high = regions(WINDOW, 1.0)
+
+    assert scorer.range == high
+    assert np.isfinite(control.score).all()
+    assert {event.text for event in told if event.kind == "note"} == {
+        f"In the control region from {side.lo:g} to {side.hi:g}: it remembers" for side in (low, high)
+    }

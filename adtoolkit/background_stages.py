@@ -1,0 +1,149 @@
+"""What a run makes before it scores: the model, its template and densities in the window, and the same beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adtoolkit import stages
+from adtoolkit.background import Background
+from adtoolkit.capabilities import Cap
+from adtoolkit.control import Beside, Search, beside_the_window, draw_control, width_of
+from adtoolkit.errors import DataError
+from adtoolkit.interfaces import DrawsFromEvents, InPhysicalUnits, Model
+from adtoolkit.plugin import Region
+from adtoolkit.preparation import Prepared, template_size
+from adtoolkit.stages import FitJob, Workshop
+from adtoolkit.store import Entry, disk_errors
+from adtoolkit.types import Sample, Window
+
+if TYPE_CHECKING:
+    from adtoolkit.mix import Plan
+    from adtoolkit.runconfig import RunConfig
+    from adtoolkit.scoring import Pool
+
+
+@dataclass(frozen=True)
+class Made:
+    """The background of a run.
+
+    Attributes:
+        background: In the window.
+        given: What its template was made from, for the keys of what is made from it.
+        beside: Control regions, where there are any.
+        entries: All stages.
+        counts: Events drawn, and dropped.
+    """
+
+    background: Background
+    given: Mapping[str, Any]
+    beside: Beside | None
+    entries: tuple[Entry, ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class BackgroundStages:
+    """Makes the background of one run.
+
+    Attributes:
+        shop: Where.
+        config: Of the run.
+        plan: Its mix.
+        prepared: Its data and parts.
+        folder: The run's.
+        timed: Does work and takes its time, under a stage's name.
+    """
+
+    shop: Workshop
+    config: RunConfig
+    plan: Plan
+    prepared: Prepared
+    folder: Path
+    timed: Callable[[str, Callable[[], Any]], Any]
+
+    def fit_job(self, beside: Window | None = None) -> FitJob:
+        """The training of the model, which other runs may share; or one for a region beside the window."""
+        region, window = self.plan.region or Region.ALL, beside or self.config.window
+        train_on = self.prepared.prep.apply(self.prepared.dataset.region(region, window))
+        return FitJob(self.shop, train_on, window if region is Region.SIDEBAND else None)
+
+    def make(self) -> Made:
+        """Fit, bind to the window, and draw, as far as the model can."""
+        config, window, dataset = self.config, self.config.window, self.prepared.dataset
+        interpolator = self.prepared.parts["interpolator"]
+        entry, model, fitted = self.timed("fit", self.fitted)
+        scope = ("interpolator", interpolator.record.name)
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder))
+        inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]
+        conditions = None if inside.context is None else inside.cond
+        background = Background(bound, self.prepared.mass, conditions=conditions, weights=inside.weight, prep=self.prepared.prep)
+        given: Mapping[str, Any] = {
+            "fit": fitted,
+            "interpolator": interpolator.identity,
+            "prep": self.prepared.prep.digest,
+            "mass": config.mass.model_dump(),
+            "masses": dataset.events.blind().digest,
+            "window": window and [window.lo, window.hi],
+        }
+        if Cap.SAMPLE not in self.plan.background:
+            return Made(background, given, None, (entry,), {})
+        n, features = template_size(config, dataset), len(dataset.features)
+        drawn, template = self.timed("template", lambda: stages.draw_template(self.shop, interpolator, background, n, features, given))
+        counts = {"template": len(template), "dropped: template draws not finite": int(drawn.meta["not_finite"])}
+        background, given = replace(background, drawn=template), {**given, "template": drawn.digest}
+        if (beside := self._beside(model, given)) is None:
+            return Made(background, given, None, (entry, drawn), counts)
+        counts["dropped: control draws not finite"] = int(beside.entries[0].meta["not_finite"])
+        return Made(background, given, beside, (entry, drawn, *beside.entries), counts)
+
+    def with_densities(self, made: Made, pool: Pool) -> Made:
+        """The background that knows the densities of all events that the folds will ask for, those in the window."""
+        inside = pool.events if pool.window is None else pool.events[pool.window.contains(pool.events.m)]
+        parts = [Sample(s.x, s.m, s.context) for s in (inside, pool.test, pool.template) if s is not None and len(s)]
+        asked = Sample.concat(*parts)
+        part = self.prepared.parts["interpolator"]
+        entry = self.timed("density", lambda: stages.tabulate_densities(self.shop, part, made.background, asked, made.given))
+        background = replace(made.background, known=stages.read_densities(entry, asked))
+        counts = {**made.counts, "without background density": int(entry.meta["without_density"])}
+        return replace(made, background=background, entries=(*made.entries, entry), counts=counts)
+
+    def fitted(self, beside: Window | None = None) -> tuple[Entry, Model, Mapping[str, Any]]:
+        """The model, trained for the window or for a region beside it, its stage, and what the keys of later stages name."""
+        estimator, job = self.prepared.parts["estimator"], self.fit_job(beside)
+        entry, model, made = stages.fit_model(self.shop, estimator, job.train_on, job.window)
+        if isinstance(model, InPhysicalUnits):
+            scope = ("estimator", estimator.record.name)
+            model = model.preprocessed(self.prepared.prep, replace(self.shop.context, scope=scope))
+        return entry, model, made
+
+    def _beside(self, model: Model, given: Mapping[str, Any]) -> Beside | None:
+        """Backgrounds of the control regions, if there are to be any."""
+        config, prepared, scorer = self.config, self.prepared, self.prepared.parts["scorer"]
+        if config.window is None:
+            return None
+        note = replace(self.shop.context, stage="template").note
+        width = width_of(config.template, prepared.metrics.values(), scorer, note)
+        if not width:
+            return None
+        events = prepared.prep.apply(prepared.dataset.events.blind())
+        search = Search(config.window, events, width, config.template.oversample, config.mass, prepared.prep)
+
+        def model_of(side: Window) -> tuple[Model, Entry | None]:
+            """The window's own, or, where that only moves events into the window, one made anew."""
+            if not isinstance(model, DrawsFromEvents):
+                return model, None
+            estimator = prepared.parts["estimator"]
+            if Cap.WINDOW not in estimator.record.needs:
+                raise DataError(f"'{estimator.record.name}' draws from events that were made for the window.")
+            estimator.instance.check(events, side)
+            entry, there, _ = replace(self, shop=beside_the_window(self.shop, side)).fitted(side)
+            return there, entry
+
+        densities, part = Cap.LOG_PROB in scorer.record.needs, prepared.parts["interpolator"]
+        made: Beside | None = self.timed("template", lambda: draw_control(self.shop, part, model_of, search, given, self.folder, densities))
+        return made
