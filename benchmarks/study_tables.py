@@ -1,4 +1,4 @@
-"""Tables of three studies: training of flow-matching networks, octaves of SIGMA's mass, and what methods find without signal."""
+"""Tables of studies: training of flow-matching networks, octaves of SIGMA's mass, and what methods find without signal."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def octaves(data: dict[str, Any] | None, eight: dict[str, Any] | None) -> Iterat
             both = [*runs, *renamed]
             cells = [difference(both, method, f"8 octaves, {method}", n, metric, higher=higher) if n or not higher else "-" for n in sizes]
             yield f"| {method} | {metric.replace('1e-1', '0.1').replace('1e-2', '0.01')} | {' | '.join(cells)} |"
+    yield f"\n```console\n$ {eight['command']}\n```\n"
+
+
+def octaves_of_few(toy: dict[str, Any] | None, eight: dict[str, Any] | None) -> Iterator[str]:
+    """Eight octaves with few events, where nothing is to be found, beside what the number of events allows."""
+    if toy is None or eight is None:
+        return
+    seeds = {run["seed"] for run in eight["runs"]} & {run["seed"] for run in toy["runs"] if run["method"] == "sigma"}
+    yield f"With few events it is another matter: the toy of {toy['asked']['background']:,} events without signal (next section), means"
+    yield f"over seeds {min(seeds)} to {max(seeds)} and, in brackets, the smallest and the largest.\n"
+    yield "| sigma | closure | true bias at 1 % | control bias | Z template | Z corrected |"
+    yield "|---|---|---|---|---|---|"
+    for label, method, runs in (("as default", "sigma", toy["runs"]), ("8 octaves", "sigma-8octaves", eight["runs"])):
+        own = [run for run in runs if run["method"] == method and run["seed"] in seeds]
+        cells = []
+        for name, digits in (("closure-auc", 3), *((f"{kind}@1e-2", 2) for kind in ("delta", "control-bias", "template-z", "corrected-z"))):
+            values = [run[name] for run in own]
+            cells.append(f"{sum(values) / len(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})")
+        yield f"| {label} | {' | '.join(cells)} |"
     yield f"\n```console\n$ {eight['command']}\n```\n"
 
 

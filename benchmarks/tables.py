@@ -14,7 +14,7 @@ from caloflow_tables import caloflow
 from expectations import draw, expectations
 from flux_tables import flux
 from matrix_tables import matrix
-from study_tables import cfm_training, no_signal, octaves
+from study_tables import cfm_training, no_signal, octaves, octaves_of_few
 
 from adtoolkit.cfm_config import CfmConfig
 from adtoolkit.nn.velocity import build
@@ -258,6 +258,7 @@ def page() -> str:
     for name, title, remark in MATRICES:
         lines += matrix(result(name), title, remark)
     lines += octaves(result("matrix_lhco"), result("matrix_lhco_8octaves"))
+    lines += octaves_of_few(result("no_signal_toy"), result("no_signal_8octaves"))
     lines += no_signal(result("no_signal_toy"), "the toy in closed form")
     lines += no_signal(result("no_signal_dijets"), "simulated dijets")
     lines += cfm_training(result("cfm_training"))
