@@ -237,12 +237,19 @@ def score_control(shop: Workshop, scorer: Part, beside: Beside, folds: int, give
             context.note(f"No control regions: '{scorer.record.name}' failed there. {' '.join(str(error).split())}")
             return None, entries
         first = np.int16(number * folds)
-        control = Control((side.window,), data.m, score, pool.fold + first, template.m, template_score, pool.template_fold + first, folds)
-        found.append(control)
+        group = template.group
+        found.append(
+            Control((side.window,), data.m, score, pool.fold + first, template.m, template_score, pool.template_fold + first, folds, group)
+        )
     return _joined(found), entries
 
 
 def _joined(parts: list[Control]) -> Control:
+    groups, first = [], 0
+    for part in parts:
+        if part.template_group is not None:
+            groups.append(part.template_group + first)
+            first = int(groups[-1].max()) + 1
     return Control(
         windows=tuple(side for part in parts for side in part.windows),
         m=np.concatenate([part.m for part in parts]),
@@ -252,4 +259,5 @@ def _joined(parts: list[Control]) -> Control:
         template_score=np.concatenate([part.template_score for part in parts]),
         template_fold=np.concatenate([part.template_fold for part in parts]),
         folds=sum(part.folds for part in parts),
+        template_group=np.concatenate(groups) if groups else None,
     )

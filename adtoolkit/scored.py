@@ -24,6 +24,7 @@ class Control:
         template_score: [C] held-out scores of the template.
         template_fold: [C] which fold scored it.
         folds: All folds of all regions.
+        template_group: [C] of a template made from events, as `adtoolkit.types.Sample.group`; regions share no group. None otherwise.
     """
 
     windows: tuple[Window, ...]
@@ -34,6 +35,7 @@ class Control:
     template_score: Array
     template_fold: NDArray[np.integer]
     folds: int
+    template_group: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

@@ -117,12 +117,13 @@ def bias_of(scored: Scored, eps: float) -> Bias | None:
     if control is None or eps * (_fewest(control.template_fold, control.folds) + 1) < 1:
         return None
     levels = _levels(control.template_score, control.template_fold, control.folds, eps)
-    kept = int((control.template_score > levels[control.template_fold]).sum())
+    passed = control.template_score > levels[control.template_fold]
     observed, expected = int((control.score > levels[control.fold]).sum()), eps * len(control.score)
-    if not kept or expected < 1:
+    if not passed.any() or expected < 1:
         return None
     ratio = observed / expected
-    return Bias(ratio - 1, float(max(ratio, 1 / expected) * np.hypot(1 / np.sqrt(max(observed, 1)), 1 / np.sqrt(kept))))
+    drawn = _relative_error(passed, control.template_group, eps, control.folds)
+    return Bias(ratio - 1, float(max(ratio, 1 / expected) * np.hypot(1 / np.sqrt(max(observed, 1)), drawn)))
 
 
 def _relative_error(passed: Mask, group: NDArray[np.int64] | None, eps: float, folds: int) -> float:

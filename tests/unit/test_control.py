@@ -137,14 +137,16 @@ class Moved:
         return np.full((len(cond), 1), self.window.lo, np.float32) + group[:, None], group
 
 
-def test_a_model_may_be_made_anew_for_each_region_and_its_draws_keep_their_groups(tmp_path):
-    stages = Store(tmp_path / "fits")
-
+def moved_anew(tmp_path):
     def made_anew(side):
-        entry = stages.get("fit", f"{side.lo:g}".replace(".", ""), lambda folder, work: {}, describe={})
+        entry = Store(tmp_path / "fits").get("fit", f"{side.lo:g}".replace(".", ""), lambda folder, work: {}, describe={})
         return Moved(side), entry
 
-    found = beside(tmp_path, events(20_000), Direct(), made_anew)
+    return beside(tmp_path, events(20_000), Direct(), made_anew)
+
+
+def test_a_model_may_be_made_anew_for_each_region_and_its_draws_keep_their_groups(tmp_path):
+    found = moved_anew(tmp_path)
 
     assert len(found.entries) == 3
     for side in found.sides:
@@ -258,3 +260,13 @@ def test_a_scorer_of_the_window_alone_is_told_the_region_and_notes_say_where(tmp
     assert {event.text for event in told if event.kind == "note"} == {
         f"In the control region from {side.lo:g} to {side.hi:g}: it remembers" for side in (low, high)
     }
+
+
+def test_groups_of_a_template_stay_in_one_fold_and_regions_share_none(tmp_path):
+    part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), Memory(NoOptions()))
+    control, _ = score_control(Workshop(Store(tmp_path), RunContext(), {}), part, moved_anew(tmp_path), 2, {"model": 1})
+
+    folds_of = [set(control.template_fold[control.template_group == group]) for group in range(4)]
+    assert [len(folds) for folds in folds_of] == [1, 1, 1, 1]
+    assert set.union(*folds_of) == {0, 1, 2, 3}
+    assert set(control.template_group) == {0, 1, 2, 3}

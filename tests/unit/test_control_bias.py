@@ -114,3 +114,16 @@ def test_without_control_regions_errors_are_statistical():
     numbers = told(replace(search(0, 0.0), control=None))
 
     assert not any("control" in name or "corrected" in name for name in numbers)
+
+
+def test_a_template_made_from_few_events_makes_the_bias_uncertain():
+    """Forty groups, a tenth of which lie above the cut as a whole: what passes is known as four groups are, not as thousands of draws."""
+    scored = search(1, 0.0)
+    control = scored.control
+    group = np.random.default_rng(0).integers(40, size=len(control.template_score))
+    high = np.where(group % 10 == 0, 0.95, 0.5).astype(np.float32)
+    alone = bias_of(replace(scored, control=replace(control, template_score=high)), 0.1)
+    shared = bias_of(replace(scored, control=replace(control, template_score=high, template_group=group)), 0.1)
+
+    assert shared.value == alone.value
+    assert shared.error > 3 * alone.error
