@@ -12,7 +12,7 @@ from adtoolkit.errors import RunError
 from adtoolkit.interfaces import CanLogProb, CanSample, DrawsFromEvents, KnowsItsRange
 from adtoolkit.mass import MassModel
 from adtoolkit.preprocess import Preprocess
-from adtoolkit.types import Array, Mask, Sample
+from adtoolkit.types import Array, Mask, Sample, shares
 
 
 @final
@@ -54,8 +54,7 @@ class Background:
         """n fresh events: conditions from p(m) or the observed ones, x from p(x | conditions)."""
         if self.conditions is None:
             return self.sample_at(self.mass.sample(n, rng)[:, None], rng)
-        share = None if self.weights is None else self.weights.astype(np.float64) / self.weights.sum(dtype=np.float64)
-        return self.sample_at(rng.choice(self.conditions, n, p=share), rng)
+        return self.sample_at(rng.choice(self.conditions, n, p=shares(self.weights)), rng)
 
     def sample_at(self, cond: Array, rng: np.random.Generator) -> Sample:
         """One event at each of [N, 1+C] conditions, x from p(x | conditions)."""

@@ -27,7 +27,7 @@ from adtoolkit.scored import Control
 from adtoolkit.scoring import Pool, score_fold
 from adtoolkit.stages import PIPELINE_VERSION, Part, Workshop, read_densities, tabulate_densities
 from adtoolkit.store import Entry
-from adtoolkit.types import Sample, Window
+from adtoolkit.types import Sample, Window, shares
 
 if TYPE_CHECKING:
     from adtoolkit.runconfig import TemplateTable
@@ -174,8 +174,9 @@ def draw_control(
         del work
         rng, lost = context.rng("draw"), 0
         for number, (sample, (_, background, _)) in enumerate(zip(data, found.values(), strict=True)):
-            cond = sample.cond[rng.integers(len(sample), size=round(search.oversample * len(sample)))]
-            drawn = background.sample_at(cond, rng)
+            n = round(search.oversample * len(sample))
+            rows = rng.choice(len(sample), n, p=shares(sample.weight))
+            drawn = background.sample_at(sample.cond[rows], rng)
             good = np.isfinite(drawn.x).all(1)
             lost += int((~good).sum())
             write_arrays(folder / f"control{number}.h5", sample_arrays(drawn[good]))
@@ -237,14 +238,24 @@ def score_control(shop: Workshop, scorer: Part, beside: Beside, folds: int, give
             context.note(f"No control regions: '{scorer.record.name}' failed there. {' '.join(str(error).split())}")
             return None, entries
         first = np.int16(number * folds)
-        group = template.group
-        found.append(
-            Control((side.window,), data.m, score, pool.fold + first, template.m, template_score, pool.template_fold + first, folds, group)
+        scored_there = Control(
+            windows=(side.window,),
+            m=data.m,
+            score=score,
+            fold=pool.fold + first,
+            template_m=template.m,
+            template_score=template_score,
+            template_fold=pool.template_fold + first,
+            folds=folds,
+            template_group=template.group,
+            weight=data.weight,
         )
+        found.append(scored_there)
     return _joined(found), entries
 
 
 def _joined(parts: list[Control]) -> Control:
+    weights = [part.weight for part in parts if part.weight is not None]
     groups, first = [], 0
     for part in parts:
         if part.template_group is not None:
@@ -260,4 +271,5 @@ def _joined(parts: list[Control]) -> Control:
         template_fold=np.concatenate([part.template_fold for part in parts]),
         folds=sum(part.folds for part in parts),
         template_group=np.concatenate(groups) if groups else None,
+        weight=np.concatenate(weights) if weights else None,
     )

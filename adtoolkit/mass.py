@@ -17,7 +17,7 @@ from pydantic import Field
 
 from adtoolkit.config import ComponentConfig
 from adtoolkit.errors import ConfigError
-from adtoolkit.types import Array, Window
+from adtoolkit.types import Array, Window, shares
 
 Floats = NDArray[np.float64]
 
@@ -90,8 +90,7 @@ class Empirical(MassModel):
     weight: Array | None = None
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        share = None if self.weight is None else self.weight.astype(np.float64) / self.weight.sum(dtype=np.float64)
-        return rng.choice(self.m, n, p=share)
+        return rng.choice(self.m, n, p=shares(self.weight))
 
     def log_prob(self, m: Array) -> Floats:
         own = self.m.astype(np.float64)

@@ -132,5 +132,5 @@ def write_scores(folder: Path, scored: Scored) -> None:
 
 
 def _control_arrays(control: Control) -> dict[str, Array]:
-    names = ("m", "score", "fold", "template_m", "template_score", "template_fold")
+    names = ("m", "score", "fold", "weight", "template_m", "template_score", "template_fold")
     return {f"control/{name}": getattr(control, name) for name in names}

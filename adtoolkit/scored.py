@@ -25,6 +25,7 @@ class Control:
         template_fold: [C] which fold scored it.
         folds: All folds of all regions.
         template_group: [C] of a template made from events, as `adtoolkit.types.Sample.group`; regions share no group. None otherwise.
+        weight: [E] of the data, or None for ones.
     """
 
     windows: tuple[Window, ...]
@@ -36,6 +37,7 @@ class Control:
     template_fold: NDArray[np.integer]
     folds: int
     template_group: NDArray[np.int64] | None = None
+    weight: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ Mask = NDArray[np.bool_]
 Labels = NDArray[np.int8]
 
 
+def shares(weight: Array | None) -> NDArray[np.float64] | None:
+    """[N] weights -> [N] probabilities of being drawn, as `numpy.random.Generator.choice` takes them; None for equal ones."""
+    return None if weight is None else weight.astype(np.float64) / weight.sum(dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The signal region ``lo < m < hi``, both ends strict, in the unit of m.

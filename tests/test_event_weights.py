@@ -11,9 +11,10 @@ from adtoolkit.background import Background
 from adtoolkit.context import RunContext
 from adtoolkit.mass import MassConfig, fit_mass
 from adtoolkit.metrics.closure import Closure, pulls
-from adtoolkit.metrics.config import ClosureConfig, SculptingConfig
+from adtoolkit.metrics.config import ClosureConfig, ExcessConfig, SculptingConfig
+from adtoolkit.metrics.excess import Excess, bias_of, cut_at
 from adtoolkit.metrics.sculpting import Sculpting, chi2_per_degree
-from adtoolkit.scored import Scored
+from adtoolkit.scored import Control, Scored
 from adtoolkit.types import Sample, Window
 
 WINDOW = Window(3.3, 3.7)
@@ -126,3 +127,48 @@ def test_weights_of_one_change_no_chi2():
     everything, kept = np.array([100, 200, 150]), np.array([10, 25, 12])
 
     assert chi2_per_degree(everything, kept, everything) == pytest.approx(chi2_per_degree(everything, kept))
+
+
+def counted(weight, n=4000, seed=0, repeat=False):
+    """Data like the template, but their weights grow with the score; or the same data repeated so often, in no order."""
+    rng = np.random.default_rng(seed)
+    score, template = (rng.normal(size=k).astype(np.float32) for k in (n, 4 * n))
+    weight = weight(score, rng).astype(np.float32)
+    if repeat:
+        score, weight = np.repeat(score, weight.astype(int)), None
+    m = np.full(len(score), 3.5)
+    found = scored(np.zeros((len(score), 2)), m, np.zeros((4 * n, 2)), score, weight)
+    fold = np.zeros(len(score), np.int8)
+    control = Control((WINDOW,), m, score, fold, template, template, np.zeros(4 * n, np.int8), 1, weight=weight)
+    return replace(found, template_score=template, control=control)
+
+
+def test_excess_and_bias_count_weights():
+    def often(score, rng):
+        return rng.poisson(1 + 0.5 * (score > 1.2))
+
+    weighted, repeated = counted(often), counted(often, repeat=True)
+
+    assert cut_at(weighted, 0.1).observed == cut_at(repeated, 0.1).observed
+    assert cut_at(weighted, 0.1).expected == pytest.approx(cut_at(repeated, 0.1).expected)
+    assert bias_of(weighted, 0.1).value == pytest.approx(bias_of(repeated, 0.1).value)
+    assert bias_of(weighted, 0.1).error > 1.2 * bias_of(repeated, 0.1).error, "events of one origin are not independent"
+
+
+def test_an_excess_of_weighted_events_has_the_right_significance():
+    def any_weight(score, rng):
+        return rng.exponential(3.0, len(score))
+
+    z = [cut_at(counted(any_weight, seed=seed), 0.1).significance for seed in range(300)]
+
+    assert np.mean(z) == pytest.approx(0, abs=4 / np.sqrt(300))
+    assert np.std(z) == pytest.approx(1, abs=0.15)
+
+
+def test_a_common_factor_of_weights_changes_no_significance():
+    plain, heavy = (counted(lambda score, rng, w=w: np.full(len(score), w)) for w in (1.0, 2.5))
+    numbers = [Excess(ExcessConfig(at=(0.1,))).compute(one, RunContext()) for one in (plain, heavy)]
+
+    assert numbers[1]["observed@1e-1"] == pytest.approx(2.5 * numbers[0]["observed@1e-1"])
+    for name in ("excess-z@1e-1", "control-bias@1e-1", "control-bias@1e-1-hi", "excess-z-corrected@1e-1"):
+        assert numbers[1][name] == pytest.approx(numbers[0][name], rel=1e-6)

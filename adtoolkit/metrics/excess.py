@@ -21,6 +21,8 @@ from adtoolkit.types import Array, Mask
 class Cut:
     """A cut on the score at a background efficiency that the template sets, fold by fold.
 
+    Events count with their weights.
+
     Attributes:
         passed: [N] which events of the data pass.
         expected: Background expected to pass in the window: eps times its data.
@@ -28,26 +30,33 @@ class Cut:
             groups of events, it follows from how much the groups differ.
         observed: How many pass in the window.
         levels: [K] the score that each fold's events must exceed.
+        unit: The weight whose events, all alike, would have the statistical errors of these: 1 without weights.
     """
 
     passed: Mask
     expected: float
     template_error: float
-    observed: int
+    observed: float
     levels: tuple[float, ...]
+    unit: float
 
     @property
     def error(self) -> float:
         """Statistical error of data and template on ``observed - expected`` where there is no signal."""
-        return float(np.hypot(np.sqrt(self.expected), self.template_error))
+        return float(np.hypot(np.sqrt(self.expected * self.unit), self.template_error))
 
     @property
     def significance(self) -> float:
         """Standard deviations of the excess (negative: of a deficit), for a Poisson count over an uncertain expectation.
 
-        Asymptotic formula of the profile likelihood with a Gaussian constraint (Li and Ma 1983; Cowan et al. 2012).
+        Asymptotic formula of the profile likelihood with a Gaussian constraint (Li and Ma 1983; Cowan et al. 2012), of weighted events as
+        of so many of equal weight (Bohm and Zech, arXiv:1309.1287).
         """
-        return significance(self.observed, self.expected, self.template_error)
+        return self.over(self.expected, self.template_error)
+
+    def over(self, expected: float, error: float) -> float:
+        """The same over another expectation, known to +- error."""
+        return significance(self.observed / self.unit, expected / self.unit, error / self.unit)
 
 
 def significance(n: float, b: float, s: float) -> float:
@@ -72,10 +81,16 @@ def cut_at(scored: Scored, eps: float) -> Cut:
         by, by_fold = scored.score[inside], scored.fold[inside]
     levels = _levels(by, by_fold, scored.folds, eps)
     passed = scored.score > levels[scored.fold]
-    expected, error = eps * float(inside.sum()), 0.0
+    weight = scored.events.weights.astype(np.float64)
+    expected, error = eps * float(weight[inside].sum()), 0.0
     if scored.template is not None:
         error = expected * _relative_error(by > levels[by_fold], scored.template.group, eps, scored.folds)
-    return Cut(passed, expected, error, int((passed & inside).sum()), tuple(levels.tolist()))
+    return Cut(passed, expected, error, float(weight[passed & inside].sum()), tuple(levels.tolist()), _unit(weight[inside]))
+
+
+def _unit(weight: NDArray[np.float64]) -> float:
+    """[N] weights -> the one that as many effective events of equal weight would have."""
+    return float((weight**2).sum() / total) if (total := weight.sum()) > 0 else 1.0
 
 
 def _levels(score: Array, fold: NDArray[np.integer], folds: int, eps: float) -> NDArray[np.float64]:
@@ -105,7 +120,7 @@ class Bias:
             arXiv:2411.00085.
         """
         error = np.sqrt(cut.template_error**2 + (cut.expected * self.value) ** 2 + (cut.expected * self.error) ** 2)
-        return significance(cut.observed, cut.expected * (1 + max(self.value, 0.0)), float(error))
+        return cut.over(cut.expected * (1 + max(self.value, 0.0)), float(error))
 
 
 def bias_of(scored: Scored, eps: float) -> Bias | None:
@@ -118,7 +133,9 @@ def bias_of(scored: Scored, eps: float) -> Bias | None:
         return None
     levels = _levels(control.template_score, control.template_fold, control.folds, eps)
     passed = control.template_score > levels[control.template_fold]
-    observed, expected = int((control.score > levels[control.fold]).sum()), eps * len(control.score)
+    weight = np.ones(len(control.score)) if control.weight is None else control.weight.astype(np.float64)
+    unit = _unit(weight)
+    observed, expected = float(weight[control.score > levels[control.fold]].sum()) / unit, eps * float(weight.sum()) / unit
     if not passed.any() or expected < 1:
         return None
     ratio = observed / expected
@@ -153,7 +170,7 @@ class Excess(Metric[ExcessConfig]):
     are statistical: a template that differs from the background makes an excess too. Where there are control
     regions beside the window, the search is repeated there: ``control-bias`` says how many more events pass than the template lets
     expect, and ``excess-z-corrected`` has the expectation raised by it and all of it as a systematic error. It does not know of a bias
-    that only the window has. The interval of the expectation ends at 0.
+    that only the window has. The interval of the expectation ends at 0. Events count with their weights.
 
     References:
         Cut and count over windows without a fit: arXiv:2411.00085.
@@ -167,8 +184,8 @@ class Excess(Metric[ExcessConfig]):
         fewest = _fewest(scored.template_fold, scored.folds)
         for eps in self.config.at:
             cut = cut_at(scored, eps)
-            if cut.expected < self.config.least:
-                ctx.note(f"excess@{power(eps)} left out: {cut.expected:.3g} events are expected, fewer than {self.config.least:g}.")
+            if (effective := cut.expected / cut.unit) < self.config.least:
+                ctx.note(f"excess@{power(eps)} left out: {effective:.3g} events are expected, fewer than {self.config.least:g}.")
                 continue
             if eps * (fewest + 1) < 1:
                 ctx.note(
@@ -176,7 +193,7 @@ class Excess(Metric[ExcessConfig]):
                 )
                 continue
             name = power(eps)
-            out |= {f"observed@{name}": float(cut.observed), f"expected@{name}": cut.expected}
+            out |= {f"observed@{name}": cut.observed, f"expected@{name}": cut.expected}
             out |= {f"expected@{name}-lo": max(cut.expected - cut.error, 0.0), f"expected@{name}-hi": cut.expected + cut.error}
             out[f"excess-z@{name}"] = cut.significance
             if (bias := bias_of(scored, eps)) is not None:

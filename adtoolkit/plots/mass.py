@@ -10,6 +10,7 @@ from adtoolkit.metrics.excess import cut_at
 from adtoolkit.metrics.selection import truth_is
 from adtoolkit.plots.style import BLACK, BLUE, GREY, RED, figure, legend, mass_label, tidy
 from adtoolkit.scored import Scored
+from adtoolkit.types import Mask
 
 #: Background efficiencies of the cuts, and how they are drawn.
 CUTS = ((1e-1, BLUE), (1e-2, RED))
@@ -36,26 +37,32 @@ def draw_mass(scored: Scored) -> Figure | None:
     ax = fig.add_subplot()
     if scored.window is not None:
         ax.axvspan(scored.window.lo, scored.window.hi, color=GREY, alpha=0.18, linewidth=0, label="window")
-    everything = np.histogram(m, edges)[0]
-    scored_there = np.histogram(m[np.isfinite(scored.score)], edges)[0]
+    weight = scored.events.weights
+
+    def spectrum(kept: Mask, power: int = 1) -> NDArray[np.float64]:
+        return np.histogram(m[kept], edges, weights=weight[kept].astype(np.float64) ** power)[0]
+
+    everything = spectrum(np.ones(len(m), bool))
+    scored_there = spectrum(np.isfinite(scored.score))
     ax.stairs(everything, edges, color=BLACK, linewidth=1.3, label=f"all data ({len(m):,})")
     aside = 0.1 * (edges[1] - edges[0])  # so that equal counts do not hide each other
     for (eps, colour), shift in zip(CUTS, (-aside, aside), strict=True):
         cut = cut_at(scored, eps)
-        count = np.histogram(m[cut.passed], edges)[0]
+        count = spectrum(cut.passed)
         ax.stairs(eps * scored_there, edges, color=colour, linewidth=1.0, linestyle="--")
         digits = 1 if cut.expected < 10 else 0
+        observed = f"{cut.observed:,.0f}" if scored.events.weight is None or cut.observed >= 100 else f"{cut.observed:.2g}"
         where = "in the window: " if scored.window is not None else ""
         against = (
-            f"{cut.expected:,.{digits}f} ± {cut.error:,.{digits}f} (stat.) expected, {cut.observed:,} observed"
+            f"{cut.expected:,.{digits}f} ± {cut.error:,.{digits}f} (stat.) expected, {observed} observed"
             if scored.template is not None
-            else f"{cut.observed:,}"
+            else observed
         )
         shown = count > 0
         ax.errorbar(
             centres[shown] + shift,
             count[shown],
-            np.sqrt(count[shown]),
+            np.sqrt(spectrum(cut.passed, 2)[shown]),
             fmt="o",
             markersize=3,
             linewidth=0.9,
@@ -64,14 +71,16 @@ def draw_mass(scored: Scored) -> Figure | None:
         )
     if truth_is(scored.events, 1).any():
         ax.stairs(
-            np.histogram(m[truth_is(scored.events, 1)], edges)[0],
+            spectrum(truth_is(scored.events, 1)),
             edges,
             color=GREY,
             linewidth=1.0,
             linestyle=":",
             label="true signal in the data",
         )
-    ax.set(yscale="log", xlim=(edges[0], edges[-1]), ylim=(0.5, 30 * max(float(everything.max()), 1.0)))
-    tidy(ax, mass_label(scored), "events / bin", "dashed: efficiency times scored data; points a little aside of their bins' centres")
+    one = float(weight.mean()) or 1.0
+    ax.set(yscale="log", xlim=(edges[0], edges[-1]), ylim=(0.5 * one, 30 * max(float(everything.max()), one)))
+    unit = "events / bin" if scored.events.weight is None else "weighted events / bin"
+    tidy(ax, mass_label(scored), unit, "dashed: efficiency times scored data; points a little aside of their bins' centres")
     legend(ax, loc="upper right")
     return fig
