@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adtoolkit import stages
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
-from adtoolkit.control import Beside, Search, beside_the_window, draw_control, width_of
-from adtoolkit.errors import DataError
+from adtoolkit.control import ControlRegions, Search, control_width, draw_control, in_region
 from adtoolkit.interfaces import DrawsFromEvents, InPhysicalUnits, Model
 from adtoolkit.plugin import Region
 from adtoolkit.preparation import Prepared, template_size
@@ -32,14 +31,14 @@ class Made:
     Attributes:
         background: In the window.
         given: What its template was made from, for the keys of what is made from it.
-        beside: Control regions, where there are any.
+        control: The same in control regions, where there are any.
         entries: All stages.
         counts: Events drawn, and dropped.
     """
 
     background: Background
     given: Mapping[str, Any]
-    beside: Beside | None
+    control: ControlRegions | None
     entries: tuple[Entry, ...]
     counts: Mapping[str, int]
 
@@ -64,9 +63,9 @@ class BackgroundStages:
     folder: Path
     timed: Callable[[str, Callable[[], Any]], Any]
 
-    def fit_job(self, beside: Window | None = None) -> FitJob:
-        """The training of the model, which other runs may share; or one for a region beside the window."""
-        region, window = self.plan.region or Region.ALL, beside or self.config.window
+    def fit_job(self, control: Window | None = None) -> FitJob:
+        """The training of the model, which other runs may share; or one for a control region."""
+        region, window = self.plan.region or Region.ALL, control or self.config.window
         train_on = self.prepared.prep.apply(self.prepared.dataset.region(region, window))
         return FitJob(self.shop, train_on, window if region is Region.SIDEBAND else None)
 
@@ -96,10 +95,10 @@ class BackgroundStages:
         drawn, template = self.timed("template", lambda: stages.draw_template(self.shop, interpolator, background, n, features, given))
         counts = {"template": len(template), "dropped: template draws not finite": int(drawn.meta["not_finite"])}
         background, given = replace(background, drawn=template), {**given, "template": drawn.digest}
-        if (beside := self._beside(model, given)) is None:
+        if (control := self._control(model, given)) is None:
             return Made(background, given, None, (entry, drawn), counts)
-        counts["dropped: control draws not finite"] = int(beside.entries[0].meta["not_finite"])
-        return Made(background, given, beside, (entry, drawn, *beside.entries), counts)
+        counts["dropped: control draws not finite"] = control.not_finite
+        return Made(background, given, control, (entry, drawn, *control.entries), counts)
 
     def with_densities(self, made: Made, pool: Pool) -> Made:
         """The background that knows the densities of all events that the folds will ask for, those in the window."""
@@ -112,38 +111,43 @@ class BackgroundStages:
         counts = {**made.counts, "without background density": int(entry.meta["without_density"])}
         return replace(made, background=background, entries=(*made.entries, entry), counts=counts)
 
-    def fitted(self, beside: Window | None = None) -> tuple[Entry, Model, Mapping[str, Any]]:
-        """The model, trained for the window or for a region beside it, its stage, and what the keys of later stages name."""
-        estimator, job = self.prepared.parts["estimator"], self.fit_job(beside)
-        entry, model, made = stages.fit_model(self.shop, estimator, job.train_on, job.window)
+    def fitted(self, control: Window | None = None) -> tuple[Entry, Model, Mapping[str, Any]]:
+        """The model for the window or for a control region, its stage, and what the keys of later stages name.
+
+        For a control region it is part of the template there: nobody else asks for it.
+        """
+        estimator, job = self.prepared.parts["estimator"], self.fit_job(control)
+        entry, model, made = stages.fit_model(self.shop, estimator, job.train_on, job.window, "fit" if control is None else "template")
         if isinstance(model, InPhysicalUnits):
             scope = ("estimator", estimator.record.name)
             model = model.preprocessed(self.prepared.prep, replace(self.shop.context, scope=scope))
         return entry, model, made
 
-    def _beside(self, model: Model, given: Mapping[str, Any]) -> Beside | None:
-        """Backgrounds of the control regions, if there are to be any."""
+    def _control(self, model: Model, given: Mapping[str, Any]) -> ControlRegions | None:
+        """The background in control regions, if there are to be any."""
         config, prepared, scorer = self.config, self.prepared, self.prepared.parts["scorer"]
         if config.window is None:
             return None
         note = replace(self.shop.context, stage="template").note
-        width = width_of(config.template, prepared.metrics.values(), scorer, note)
+        width = control_width(config.template, prepared.metrics.values(), scorer, note)
         if not width:
             return None
-        events = prepared.prep.apply(prepared.dataset.events.blind())
-        search = Search(config.window, events, width, config.template.oversample, config.mass, prepared.prep)
+        estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
+        moves = isinstance(model, DrawsFromEvents)
+        if moves and Cap.WINDOW not in estimator.record.needs:
+            note(f"No control regions: '{estimator.record.name}' draws from events that were made for the window.")
+            return None
+        blind = prepared.dataset.events.blind()
 
-        def model_of(side: Window) -> tuple[Model, Entry | None]:
+        def model_of(region: Window) -> tuple[Model, Entry | None]:
             """The window's own, or, where that only moves events into the window, one made anew."""
-            if not isinstance(model, DrawsFromEvents):
+            if not moves:
                 return model, None
-            estimator = prepared.parts["estimator"]
-            if Cap.WINDOW not in estimator.record.needs:
-                raise DataError(f"'{estimator.record.name}' draws from events that were made for the window.")
-            estimator.instance.check(events, side)
-            entry, there, _ = replace(self, shop=beside_the_window(self.shop, side)).fitted(side)
+            estimator.instance.check(blind, region)
+            entry, there, _ = replace(self, shop=in_region(self.shop, region)).fitted(region)
             return there, entry
 
-        densities, part = Cap.LOG_PROB in scorer.record.needs, prepared.parts["interpolator"]
-        made: Beside | None = self.timed("template", lambda: draw_control(self.shop, part, model_of, search, given, self.folder, densities))
+        densities = Cap.LOG_PROB in scorer.record.needs
+        search = Search(config.window, prepared.prep.apply(blind), width, config.template.oversample, config.mass, prepared.prep, densities)
+        made: ControlRegions = self.timed("template", lambda: draw_control(self.shop, interpolator, model_of, search, given, self.folder))
         return made

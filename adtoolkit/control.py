@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adtoolkit.arrays import read_arrays, sample_arrays, to_sample, write_arrays
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
-from adtoolkit.errors import DataError, RunError
+from adtoolkit.errors import CacheError, DataError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign, template_folds
 from adtoolkit.interfaces import Metric, Model
-from adtoolkit.mass import MassConfig, fit_mass
+from adtoolkit.mass import Empirical, MassConfig, fit_mass
 from adtoolkit.preprocess import Preprocess
 from adtoolkit.scored import Control
 from adtoolkit.scoring import Pool, score_fold
@@ -36,9 +36,13 @@ if TYPE_CHECKING:
 GAP: Final = 0.25
 #: Fewer events of the data say nothing of a bias.
 LEAST: Final = 500
+#: Share of the draws that must be finite, as in the window.
+_FINITE: Final = 0.9
+
+T = TypeVar("T")
 
 
-def width_of(table: TemplateTable, metrics: Iterable[Metric[Any]], scorer: Part, note: Callable[[str], None]) -> float:
+def control_width(table: TemplateTable, metrics: Iterable[Metric[Any]], scorer: Part, note: Callable[[str], None]) -> float:
     """How wide the control regions are, in widths of the window; 0 for none: no metric wants them, or the scorer learns from truth.
 
     Scorers of the window alone train densities, which takes long: by default they are not trained there, and a note says so.
@@ -59,11 +63,11 @@ def regions(window: Window, width: float) -> tuple[Window, Window]:
     return Window(window.lo - gap - wide, window.lo - gap), Window(window.hi + gap, window.hi + gap + wide)
 
 
-def beside_the_window(shop: Workshop, side: Window) -> Workshop:
-    """The same workshop, where notes say that they are of a control region."""
+def in_region(shop: Workshop, region: Window) -> Workshop:
+    """The same workshop, whose notes say that they are of a control region."""
 
     def tell(event: Event) -> None:
-        where = f"In the control region from {side.lo:g} to {side.hi:g}: "
+        where = f"In the control region from {region.lo:g} to {region.hi:g}: "
         shop.context.tell(replace(event, text=where + event.text) if event.kind == "note" else event)
 
     return replace(shop, context=replace(shop.context, tell=tell))
@@ -71,7 +75,7 @@ def beside_the_window(shop: Workshop, side: Window) -> Workshop:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched for in the window, to be repeated beside it.
+    """The search in the window, which is to be repeated beside it.
 
     Attributes:
         window: Where.
@@ -80,6 +84,7 @@ class Search:
         oversample: Template events per event of the data.
         mass: The model of p(m).
         prep: How features were preprocessed.
+        densities: Whether the scorer needs densities of the background.
     """
 
     window: Window
@@ -88,29 +93,42 @@ class Search:
     oversample: float
     mass: MassConfig
     prep: Preprocess
+    densities: bool
 
 
 @dataclass(frozen=True)
-class Side:
+class ControlRegion:
     """One control region.
 
     Attributes:
         window: The region.
         data: [E] events there, preprocessed and blind, at most as many as the data have in the window.
         background: What the model says there, with a template [C] drawn at masses of these data.
+        entries: The stages that were made for it.
     """
 
     window: Window
     data: Sample
     background: Background
+    entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The control regions, and the stages that made their backgrounds; the first of them drew the templates."""
+class ControlRegions:
+    """Those that could be made, of one or two.
 
-    sides: tuple[Side, ...]
-    entries: tuple[Entry, ...]
+    Attributes:
+        regions: In order of m.
+        not_finite: Draws that were dropped, in all of them.
+    """
+
+    regions: tuple[ControlRegion, ...]
+    not_finite: int
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All stages."""
+        return tuple({entry.path: entry for region in self.regions for entry in region.entries}.values())
 
 
 def draw_control(
@@ -120,92 +138,120 @@ def draw_control(
     search: Search,
     given: Mapping[str, Any],
     workdir: Path,
-    densities: bool = False,
-) -> Beside | None:
+) -> ControlRegions:
     """Draw the template beside the window, by the same rule as inside: an interpolator goes around a control region as around the window.
 
-    A side where the rule cannot go (an anchor outside the training masses), or with few events, is left out, which is noted.
+    What fails here ends no search. A region where the rule cannot go (an anchor outside the training masses), or with few events, is left
+    out, which is noted.
 
     Args:
         shop: Where.
         interpolator: The rule.
         model: What the estimator fitted, for each region; and the stage that fitted it for this region alone, if one did.
-        search: What is searched beside.
+        search: What is repeated.
         given: What the window's template is made from.
         workdir: A folder for the interpolator.
-        densities: Whether the scorer needs densities too.
-
-    Returns:
-        None where no side is left.
     """
-    context = replace(shop.context, scope=("control",), stage="template", workdir=workdir)
-    window, events = search.window, search.events
+    context = replace(shop.context, scope=("control",), stage="template")
+    choice = context.rng("data")
 
-    def left_out(side: Window, error: Exception) -> None:
-        context.note(f"No control region from {side.lo:g} to {side.hi:g}: {' '.join(str(error).split())}")
+    def bound(region: Window) -> ControlRegion:
+        inside = np.flatnonzero(region.contains(search.events.m))
+        if len(inside) < LEAST:
+            raise DataError(f"The data have {len(inside)} events there, fewer than {LEAST}.")
+        if not search.events.weights[inside].sum() > 0:
+            raise DataError("The data have no event of weight above zero there.")
+        fitted, refit = model(region)
+        there = replace(in_region(shop, region).context, scope=context.scope, stage=context.stage, workdir=workdir)
+        rule = interpolator.instance.bind(fitted, region, there)
+        mass = fit_mass(search.mass, search.events.m, region, search.events.weight) if search.densities else None
+        most = int(search.window.contains(search.events.m).sum())
+        data = search.events[np.sort(choice.permutation(inside)[:most])]
+        background = Background(
+            model=rule,
+            mass=mass or Empirical(data.m, data.weight),  # the masses that the template is drawn at
+            conditions=None if data.context is None else data.cond,
+            weights=data.weight,
+            prep=search.prep,
+        )
+        return ControlRegion(region, data, background, () if refit is None else (refit,))
 
-    found: dict[Window, tuple[NDArray[np.intp], Background, Entry | None]] = {}
-    for side in regions(window, search.width):
-        inside = np.flatnonzero(side.contains(events.m))
-        try:
-            if len(inside) < LEAST:
-                raise DataError(f"The data have {len(inside)} events there, fewer than {LEAST}.")
-            fitted, refit = model(side)
-            mass = fit_mass(search.mass, events.m, side, events.weight)
-            found[side] = inside, Background(interpolator.instance.bind(fitted, side, context), mass, prep=search.prep), refit
-        except Exception as error:  # noqa: BLE001  # what a part refuses here was no fault in the window
-            left_out(side, error)
-    if not found:
-        return None
-    most, choice = int(window.contains(events.m).sum()), context.rng("data")
-    data = [events[np.sort(choice.permutation(inside)[:most])] for inside, _, _ in found.values()]
-    refits = [refit for _, _, refit in found.values() if refit is not None]
+    def tried(region: Window, work: Callable[[], T]) -> T | None:
+        return _tried(f"No control region from {region.lo:g} to {region.hi:g}", context.note, work)
+
+    found = [there for region in regions(search.window, search.width) if (there := tried(region, partial(bound, region))) is not None]
+    entry = _tried("No control regions", context.note, lambda: _templates(shop, interpolator, found, search, given)) if found else None
+    if entry is None:
+        return ControlRegions((), 0)
+
+    def whole(number: int, region: ControlRegion) -> ControlRegion:
+        template = to_sample(read_arrays(entry.path / f"control{number}.h5"))
+        if len(template) < _FINITE * _size(region.data, search):
+            raise DataError(f"{len(template):,} of {_size(region.data, search):,} drawn events are finite.")
+        background, entries = replace(region.background, drawn=template), (entry, *region.entries)
+        if search.densities:
+            known = Sample.concat(*(Sample(s.x, s.m, s.context) for s in (region.data, template)))
+            made = tabulate_densities(shop, interpolator, background, known, {**given, "control": [entry.digest, number]})
+            background, entries = replace(background, known=read_densities(made, known)), (*entries, made)
+        return replace(region, background=background, entries=entries)
+
+    drawn = [done for i, region in enumerate(found) if (done := tried(region.window, partial(whole, i, region))) is not None]
+    return ControlRegions(tuple(drawn), int(entry.meta["not_finite"]))
+
+
+def _size(data: Sample, search: Search) -> int:
+    return round(search.oversample * len(data))
+
+
+def _templates(shop: Workshop, interpolator: Part, found: list[ControlRegion], search: Search, given: Mapping[str, Any]) -> Entry:
+    """Draw for each region, at masses of its data."""
+    context = replace(shop.context, scope=("control",), stage="template")
+    refits = [entry.digest for region in found for entry in region.entries]
     key = {
         "pipeline": PIPELINE_VERSION,
         "given": given,
-        "control": [[side.lo, side.hi] for side in found],
-        "data": [sample.digest for sample in data],
+        "control": [[region.window.lo, region.window.hi] for region in found],
+        "data": [region.data.digest for region in found],
         "oversample": search.oversample,
         "seed": context.seed,
-        **({"refit": [refit.digest for refit in refits]} if refits else {}),
+        **({"refit": refits} if refits else {}),
+        **({} if search.events.weight is None else {"masses": "by weight"}),
     }
 
     def make(folder: Any, work: Any) -> Mapping[str, Any]:
         del work
         rng, lost = context.rng("draw"), 0
-        for number, (sample, (_, background, _)) in enumerate(zip(data, found.values(), strict=True)):
-            n = round(search.oversample * len(sample))
-            rows = rng.choice(len(sample), n, p=shares(sample.weight))
-            drawn = background.sample_at(sample.cond[rows], rng)
+        for number, region in enumerate(found):
+            rows = rng.choice(len(region.data), _size(region.data, search), p=shares(region.data.weight))
+            drawn = region.background.sample_at(region.data.cond[rows], rng)
             good = np.isfinite(drawn.x).all(1)
             lost += int((~good).sum())
             write_arrays(folder / f"control{number}.h5", sample_arrays(drawn[good]))
         return {"not_finite": lost}
 
-    entry = shop.stage("template", key, make, f"{interpolator.record.name} beside the window", (interpolator,))
-    sides, entries = [], [entry, *refits]
-    for number, (side, (_, background, _)) in enumerate(found.items()):
-        there = replace(background, drawn=to_sample(read_arrays(entry.path / f"control{number}.h5")))
-        if densities:
-            known = Sample.concat(*(Sample(s.x, s.m, s.context) for s in (data[number], there.template)))
-            try:
-                made = tabulate_densities(shop, interpolator, there, known, {**given, "control": [entry.digest, number]})
-            except RunError as error:
-                left_out(side, error)
-                continue
-            there = replace(there, known=read_densities(made, known))
-            entries.append(made)
-        sides.append(Side(side, data[number], there))
-    return Beside(tuple(sides), tuple(entries)) if sides else None
+    return shop.stage("template", key, make, f"{interpolator.record.name} beside the window", (interpolator,))
 
 
-def score_control(shop: Workshop, scorer: Part, beside: Beside, folds: int, given: Mapping[str, Any]) -> tuple[Control | None, list[Entry]]:
+def _tried(what: str, note: Callable[[str], None], work: Callable[[], T]) -> T | None:
+    """What ``work`` gives; None, and a note why, where a part refuses or fails: it was no fault in the window."""
+    try:
+        return work()
+    except CacheError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        note(f"{what}: {' '.join(str(error).split())}")
+        return None
+
+
+def score_control(
+    shop: Workshop, scorer: Part, control: ControlRegions, folds: int, given: Mapping[str, Any]
+) -> tuple[Control | None, list[Entry]]:
     """Train the scorer anew in each control region, on its data and template, and score both by folds as in the window.
 
     A scorer that fails there ends no search: it is noted.
 
     Returns:
-        None if it failed; and the stages.
+        None if it failed, or there is no region; and the stages.
 
     References:
         arXiv:2411.00085, where the sidebands are one region, of as many events as the window. What a model has learnt of single events is
@@ -214,8 +260,9 @@ def score_control(shop: Workshop, scorer: Part, beside: Beside, folds: int, give
     context = replace(shop.context, scope=("control",), stage="score")
     found: list[Control] = []
     entries: list[Entry] = []
-    for number, side in enumerate(beside.sides):
-        data, template = side.data, side.background.template
+
+    def scored(number: int, region: ControlRegion) -> Control:
+        data, template = region.data, region.background.template
         pool = Pool(
             events=data,
             fold=assign(np.zeros(len(data), np.int8), folds, context.rng(f"events{number}")),
@@ -224,22 +271,18 @@ def score_control(shop: Workshop, scorer: Part, beside: Beside, folds: int, give
             reference=None,
             template=template,
             template_fold=template_folds(template, folds, context.rng(f"template{number}")),
-            window=None if scorer.instance.outside else side.window,
+            window=None if scorer.instance.outside else region.window,
         )
         score, template_score = (np.full(len(sample), np.nan, np.float32) for sample in (data, template))
-        key = {**given, "control": [*(entry.digest for entry in beside.entries), number]}
-        where, there = f"from {side.window.lo:g} to {side.window.hi:g}", beside_the_window(shop, side.window)
-        try:
-            for k in range(folds):
-                done = score_fold(there, scorer, pool, side.background, k, folds, key, where)
-                score[pool.fold == k], template_score[pool.template_fold == k] = done.events, done.template
-                entries.append(done.entry)
-        except Exception as error:  # noqa: BLE001
-            context.note(f"No control regions: '{scorer.record.name}' failed there. {' '.join(str(error).split())}")
-            return None, entries
+        key = {**given, "control": [*(entry.digest for entry in control.entries), number]}
+        where, there = f"from {region.window.lo:g} to {region.window.hi:g}", in_region(shop, region.window)
+        for k in range(folds):
+            done = score_fold(there, scorer, pool, region.background, k, folds, key, where)
+            score[pool.fold == k], template_score[pool.template_fold == k] = done.events, done.template
+            entries.append(done.entry)
         first = np.int16(number * folds)
-        scored_there = Control(
-            windows=(side.window,),
+        return Control(
+            windows=(region.window,),
             m=data.m,
             score=score,
             fold=pool.fold + first,
@@ -250,8 +293,13 @@ def score_control(shop: Workshop, scorer: Part, beside: Beside, folds: int, give
             template_group=template.group,
             weight=data.weight,
         )
-        found.append(scored_there)
-    return _joined(found), entries
+
+    for number, region in enumerate(control.regions):
+        one = _tried(f"No control regions: '{scorer.record.name}' failed there", context.note, partial(scored, number, region))
+        if one is None:
+            return None, entries
+        found.append(one)
+    return _joined(found) if found else None, entries
 
 
 def _joined(parts: list[Control]) -> Control:

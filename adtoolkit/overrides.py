@@ -93,13 +93,15 @@ def fill(cls: type[M], where: str, values: Mapping[str, Any], what: str, fix: st
     prefix = f"{where}." if where else ""
     for key, value in given.items():
         if isinstance(value, bool) and not any(
-            leaf in {bool, Any} or get_origin(leaf) is Literal for leaf in leaves(cls.model_fields[key].annotation)
+            leaf in {bool, Any} or any(isinstance(choice, bool) for choice in get_args(leaf))
+            for leaf in leaves(cls.model_fields[key].annotation)
         ):
             raise ConfigError(f"{prefix}{key} = {show_value(value)} is not allowed; it takes: {allowed(cls.model_fields[key])}.", fix)
     try:
         return cls.model_validate(given)
     except ValidationError as error:
-        raise ConfigError(" ".join(_sentence(cls, prefix, given, dict(fault)) for fault in error.errors(include_url=False)), fix) from None
+        faults = dict.fromkeys(_sentence(cls, prefix, given, dict(fault)) for fault in error.errors(include_url=False))
+        raise ConfigError(" ".join(faults), fix) from None
 
 
 def _sentence(cls: type[BaseModel], prefix: str, given: Mapping[str, Any], fault: Mapping[str, Any]) -> str:

@@ -86,7 +86,7 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
         for text in doubtful(blind.x, dataset.features):
             tell(Event("note", "data", text=text))
     if dataset.events.weight is not None:
-        text = "Event weights enter the training, p(m), efficiencies, closure and sculpting, but not counts, thresholds and plots."
+        text = "Event weights enter training, p(m), efficiencies, closure, sculpting, excess and the mass spectrum, but not other pictures."
         tell(Event("note", "data", text=text))
     if plan.region is Region.ALL and not plan.interpolator.rules:
         text = f"'{plan.interpolator.name}' evaluates in the window a model that has seen the window's events: a negative control."

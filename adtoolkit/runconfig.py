@@ -97,7 +97,8 @@ class TemplateTable(Table):
 
     oversample: float = Field(4.0, gt=0, le=1000, description="Template events per event of the data in the window.")
     control: Literal["auto"] | Annotated[float, Field(ge=0, le=10)] = Field(
-        "auto", description="Width of the control regions beside the window, in its own; 0: none; auto: 1, and none where it takes long."
+        "auto",
+        description="Width of the control regions, in widths of the window; 0: none; auto: 1, or none where the scorer trains densities.",
     )
 
 

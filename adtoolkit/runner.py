@@ -172,9 +172,9 @@ class Run:
             counts.update(made.counts)
         scored, summary, score_entries = self._timed("score", lambda: self._score(prepared, pool, background, folds, given))
         entries += score_entries
-        if made is not None and (beside := made.beside) is not None:
+        if made is not None and (there := made.control) is not None:
             part = prepared.parts["scorer"]
-            control, more = self._timed("score", lambda: score_control(self.shop, part, beside, folds, given))
+            control, more = self._timed("score", lambda: score_control(self.shop, part, there, folds, given))
             entries += more
             scored = replace(scored, control=control)
         if scored.outside is not None and (beyond := int(scored.outside.sum())):

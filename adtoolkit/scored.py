@@ -24,7 +24,7 @@ class Control:
         template_score: [C] held-out scores of the template.
         template_fold: [C] which fold scored it.
         folds: All folds of all regions.
-        template_group: [C] of a template made from events, as `adtoolkit.types.Sample.group`; regions share no group. None otherwise.
+        template_group: [C] of a template made from events, as `adtoolkit.types.Sample.group`, counted on from region to region; else None.
         weight: [E] of the data, or None for ones.
     """
 

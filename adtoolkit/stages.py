@@ -114,7 +114,9 @@ def _clear_if_stale(work: Path, source: Mapping[str, str]) -> None:
     write_atomic(stamp, text)
 
 
-def fit_model(shop: Workshop, estimator: Part, train_on: Sample, window: Window | None) -> tuple[Entry, Model, Mapping[str, Any]]:
+def fit_model(
+    shop: Workshop, estimator: Part, train_on: Sample, window: Window | None, stage: str = "fit"
+) -> tuple[Entry, Model, Mapping[str, Any]]:
     """Train an estimator on its (blinded, preprocessed) region, or reuse the model.
 
     Args:
@@ -122,15 +124,16 @@ def fit_model(shop: Workshop, estimator: Part, train_on: Sample, window: Window 
         estimator: What.
         train_on: Events of the region; part of the key by their content.
         window: For the key; None if the region does not depend on it.
+        stage: What it is a part of.
     """
-    context = _fit_context(shop, estimator)
+    context = replace(_fit_context(shop, estimator), stage=stage)
     key = _fit_key(context, estimator, train_on, window)
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         task = _fit_task(train_on, replace(context, workdir=work))
         return _keep_model(estimator.instance.fit(task.train, task.val, task.ctx), folder, len(train_on))
 
-    entry = shop.stage("fit", key, make, estimator.record.name, (estimator,))
+    entry = shop.stage(stage, key, make, estimator.record.name, (estimator,))
     return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
 
 

@@ -1,7 +1,7 @@
 """No signal, no discovery: what each method finds in data that hold none, over many seeds.
 
     python benchmarks/no_signal.py --data toy-bump --seeds 20 --out benchmarks/results/no_signal_toy.json
-    python benchmarks/no_signal.py --data toy-bump --methods sigma-8octaves --seeds 10 --out benchmarks/results/no_signal_8octaves.json
+    python benchmarks/no_signal.py --data toy-bump --methods sigma-8octaves --seeds 5 --out benchmarks/results/no_signal_8octaves.json
     python benchmarks/no_signal.py --data dijets --files qcd.h5 wprime.h5 --seeds 20 --out benchmarks/results/no_signal_dijets.json
 
 Every seed draws its own background, trains each method on it and asks two questions.
@@ -171,14 +171,25 @@ def main(arguments: list[str] | None = None) -> None:
     if result.setdefault("asked", asked) != asked:
         parser.error(f"{args.out} holds another study: {result['asked']}")
 
+    def hold(tables: dict[str, Any], where: Path) -> None:
+        """One definition of a method in one file."""
+        if changed := [name for name, table in tables.items() if table != (METHODS | ALTERNATIVES).get(name)]:
+            parser.error(f"{where} holds other definitions of {', '.join(changed)}.")
+
+    hold(result.get("methods", {}), args.out)
+
     def keep() -> None:
+        there = {run["method"] for run in result["runs"]}
+        result["methods"] = {name: table for name, table in (METHODS | ALTERNATIVES).items() if name in there}
         result["runs"].sort(key=lambda run: (run["seed"], [*METHODS, *ALTERNATIVES].index(run["method"])))
         write_json(args.out, {"command": command, "machine": machine(), **result, "summary": summary(result["runs"])})
 
     done = {(run["method"], run["seed"]) for run in result["runs"]}
-    for other in (json.loads(path.read_text()) for path in args.merge):
+    for path in args.merge:
+        other = json.loads(path.read_text())
         if other["asked"] != asked:
-            parser.error(f"a file to merge holds another study: {other['asked']}")
+            parser.error(f"{path} holds another study: {other['asked']}")
+        hold(other.get("methods", {}), path)
         result["runs"] += [run for run in other["runs"] if (run["method"], run["seed"]) not in done]
         done |= {(run["method"], run["seed"]) for run in other["runs"]}
         keep()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,9 @@ from adtoolkit.context import RunContext
 from adtoolkit.mass import MassConfig, fit_mass
 from adtoolkit.metrics.closure import Closure, pulls
 from adtoolkit.metrics.config import ClosureConfig, ExcessConfig, SculptingConfig
-from adtoolkit.metrics.excess import Excess, bias_of, cut_at
+from adtoolkit.metrics.excess import Excess, bias_of, cut_at, effective_weight
 from adtoolkit.metrics.sculpting import Sculpting, chi2_per_degree
+from adtoolkit.plots.mass import draw_mass
 from adtoolkit.scored import Control, Scored
 from adtoolkit.types import Sample, Window
 
@@ -155,14 +157,65 @@ def test_excess_and_bias_count_weights():
     assert bias_of(weighted, 0.1).error > 1.2 * bias_of(repeated, 0.1).error, "events of one origin are not independent"
 
 
-def test_an_excess_of_weighted_events_has_the_right_significance():
-    def any_weight(score, rng):
-        return rng.exponential(3.0, len(score))
+WEIGHTS = {
+    "of no relation to the score": lambda score, rng: rng.exponential(3.0, len(score)),
+    "larger behind the cut": lambda score, rng: np.where(score > 1.28, 5.0, 0.5) * rng.uniform(0.8, 1.2, len(score)),
+    "smaller behind the cut": lambda score, rng: np.where(score > 1.28, 0.2, 2.0) * rng.uniform(0.8, 1.2, len(score)),
+}
 
-    z = [cut_at(counted(any_weight, seed=seed), 0.1).significance for seed in range(300)]
 
-    assert np.mean(z) == pytest.approx(0, abs=4 / np.sqrt(300))
-    assert np.std(z) == pytest.approx(1, abs=0.15)
+@pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
+def test_an_excess_of_weighted_events_has_the_right_significance(weights):
+    """The template follows the weighted data, as a model of weighted events does."""
+    z, pulls_of_bias = [], []
+    for seed in range(300):
+        found = counted(weights, seed=seed)
+        rng = np.random.default_rng(seed + 1000)
+        many = rng.normal(size=200_000)
+        template = rng.choice(many, 16_000, p=(w := weights(many, rng)) / w.sum()).astype(np.float32)
+        control = replace(found.control, template_score=template)
+        found = replace(found, template_score=template, control=control)
+        z.append(cut_at(found, 0.1).significance)
+        bias = bias_of(found, 0.1)
+        pulls_of_bias.append(bias.value / bias.error)
+
+    for values in (z, pulls_of_bias):
+        assert np.mean(values) == pytest.approx(0, abs=0.3)
+        assert np.std(values) == pytest.approx(1, abs=0.2)
+
+
+def test_few_events_behind_a_cut_weigh_what_all_do():
+    assert effective_weight(np.ones(5), np.full(100, 3.0)) == 3
+    assert effective_weight(np.ones(20), np.full(100, 3.0)) == 1
+    assert effective_weight(np.zeros(0), np.zeros(4)) == 1
+
+
+def test_the_mass_spectrum_is_that_of_repeated_events():
+    rng = np.random.default_rng(4)
+    m, score, weight = masses(3000), rng.random(3000), rng.integers(0, 4, 3000)
+    none = np.zeros((3000, 2))
+    weighted = draw_mass(scored(none, m, none, score, weight.astype(np.float32)))
+    repeated = draw_mass(scored(np.repeat(none, weight, 0), np.repeat(m, weight), none, np.repeat(score, weight)))
+
+    def spectrum(picture):
+        stairs = next(patch for patch in picture.axes[0].patches if hasattr(patch, "get_data")).get_data()
+        return dict(zip(np.round(stairs.edges[:-1], 3), stairs.values, strict=True))
+
+    one, other = spectrum(weighted), spectrum(repeated)
+    common = sorted(one.keys() & other.keys())
+    assert len(common) > 40
+    assert [one[edge] for edge in common] == [other[edge] for edge in common]
+    assert weighted.axes[0].get_ylabel() == "weighted events / bin"
+
+
+def test_the_mass_spectrum_tells_counts_of_small_weights():
+    rng = np.random.default_rng(5)
+    m = masses(3000)
+    drawn = draw_mass(scored(np.zeros((3000, 2)), m, np.zeros((3000, 2)), rng.random(3000), np.full(3000, 1e-4, np.float32)))
+    texts = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
+
+    counts = [re.search(r"([\d.]+) ± ([\d.]+) \(stat.\) expected, ([\d.]+) observed", text) for text in texts]
+    assert [float(one[2]) > 0 for one in counts if one] == [True, True]
 
 
 def test_a_common_factor_of_weights_changes_no_significance():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from adtoolkit.metrics.ranking import power
 from adtoolkit.metrics.selection import threshold
 from adtoolkit.scored import Scored
 from adtoolkit.types import Array, Mask
+
+#: Fewer effective events do not tell how much their weights differ.
+_FEW: Final = 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Cut:
             groups of events, it follows from how much the groups differ.
         observed: How many pass in the window.
         levels: [K] the score that each fold's events must exceed.
-        unit: The weight whose events, all alike, would have the statistical errors of these: 1 without weights.
+        unit: Effective weight of an event behind the cut: as many events of this weight would have the same statistical error.
     """
 
     passed: Mask
@@ -85,12 +88,23 @@ def cut_at(scored: Scored, eps: float) -> Cut:
     expected, error = eps * float(weight[inside].sum()), 0.0
     if scored.template is not None:
         error = expected * _relative_error(by > levels[by_fold], scored.template.group, eps, scored.folds)
-    return Cut(passed, expected, error, float(weight[passed & inside].sum()), tuple(levels.tolist()), _unit(weight[inside]))
+    kept = passed & inside
+    return Cut(passed, expected, error, float(weight[kept].sum()), tuple(levels.tolist()), effective_weight(weight[kept], weight[inside]))
 
 
-def _unit(weight: NDArray[np.float64]) -> float:
-    """[N] weights -> the one that as many effective events of equal weight would have."""
-    return float((weight**2).sum() / total) if (total := weight.sum()) > 0 else 1.0
+def effective_weight(kept: NDArray[np.float64], everything: NDArray[np.float64]) -> float:
+    """Sum of squares over sum of [K] weights: the scale of the Poisson distribution that approximates their sum.
+
+    Where they are worth fewer than `_FEW` events, that of [N] ``everything`` stands in.
+
+    References:
+        Bohm, Zech, arXiv:1309.1287.
+    """
+    for weight in (kept, everything):
+        square = float((weight**2).sum())
+        if square > 0 and (weight is everything or weight.sum() ** 2 >= _FEW * square):
+            return square / float(weight.sum())
+    return 1.0
 
 
 def _levels(score: Array, fold: NDArray[np.integer], folds: int, eps: float) -> NDArray[np.float64]:
@@ -134,8 +148,9 @@ def bias_of(scored: Scored, eps: float) -> Bias | None:
     levels = _levels(control.template_score, control.template_fold, control.folds, eps)
     passed = control.template_score > levels[control.template_fold]
     weight = np.ones(len(control.score)) if control.weight is None else control.weight.astype(np.float64)
-    unit = _unit(weight)
-    observed, expected = float(weight[control.score > levels[control.fold]].sum()) / unit, eps * float(weight.sum()) / unit
+    kept = weight[control.score > levels[control.fold]]
+    unit = effective_weight(kept, weight)
+    observed, expected = float(kept.sum()) / unit, eps * float(weight.sum()) / unit
     if not passed.any() or expected < 1:
         return None
     ratio = observed / expected

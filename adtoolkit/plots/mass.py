@@ -50,14 +50,13 @@ def draw_mass(scored: Scored) -> Figure | None:
         cut = cut_at(scored, eps)
         count = spectrum(cut.passed)
         ax.stairs(eps * scored_there, edges, color=colour, linewidth=1.0, linestyle="--")
-        digits = 1 if cut.expected < 10 else 0
-        observed = f"{cut.observed:,.0f}" if scored.events.weight is None or cut.observed >= 100 else f"{cut.observed:.2g}"
+        # without weights all counts are whole; else as many digits as the error asks for
+        digits = int(cut.expected < 10) if scored.events.weight is None else max(0, 1 - int(np.floor(np.log10(cut.error or 1.0))))
+        whole = 0 if scored.events.weight is None else digits
+        against = f"{cut.observed:,.{whole}f}"
+        if scored.template is not None:
+            against = f"{cut.expected:,.{digits}f} ± {cut.error:,.{digits}f} (stat.) expected, {against} observed"
         where = "in the window: " if scored.window is not None else ""
-        against = (
-            f"{cut.expected:,.{digits}f} ± {cut.error:,.{digits}f} (stat.) expected, {observed} observed"
-            if scored.template is not None
-            else observed
-        )
         shown = count > 0
         ax.errorbar(
             centres[shown] + shift,

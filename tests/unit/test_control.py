@@ -9,9 +9,9 @@ import pytest
 
 from adtoolkit.config import NoOptions
 from adtoolkit.context import RunContext, silent
-from adtoolkit.control import LEAST, Search, draw_control, regions, score_control, width_of
+from adtoolkit.control import LEAST, Search, control_width, draw_control, regions, score_control
 from adtoolkit.densities import LOWEST
-from adtoolkit.errors import DataError
+from adtoolkit.errors import CacheError, DataError
 from adtoolkit.interfaces import FittedScorer, Scorer
 from adtoolkit.mass import MassConfig
 from adtoolkit.metrics.config import ExcessConfig
@@ -52,12 +52,14 @@ class Direct:
         return model
 
 
-def beside(tmp_path, events, rule, model=lambda side: (None, None), tell=silent, densities=False, oversample=4.0):
+def beside(tmp_path, events, rule, model=lambda region: (None, None), tell=silent, densities=False, oversample=4.0):
     part = Part(Component(kind="interpolator", name="rule", target=f"{__name__}:{type(rule).__name__}", summary="."), rule)
-    search = Search(WINDOW, events, 1.0, oversample, MassConfig(), Preprocess.none(1))
-    return draw_control(
-        Workshop(Store(tmp_path), RunContext(tell=tell), {}), part, model, search, {"model": 1}, tmp_path, densities=densities
-    )
+    search = Search(WINDOW, events, 1.0, oversample, MassConfig(), Preprocess.none(1), densities)
+    return draw_control(Workshop(Store(tmp_path), RunContext(tell=tell), {}), part, model, search, {"model": 1}, tmp_path)
+
+
+def notes_of(told):
+    return [event.text for event in told if event.kind == "note"]
 
 
 def events(n, lo=2.0, hi=5.0):
@@ -77,33 +79,33 @@ def test_control_events_have_the_masses_of_the_data_and_leave_out_what_the_rule_
     told = []
     found = beside(tmp_path, data, Shifted(), tell=told.append, oversample=2.0)
     again = beside(tmp_path, data, Shifted(), oversample=2.0)
-    (side,) = found.sides
+    (side,) = found.regions
 
     assert side.window == low
     assert low.contains(side.data.m).all()
-    assert [event.text for event in told if event.kind == "note"] == ["No control region from 3.8 to 4.2: beyond"]
+    assert notes_of(told) == ["No control region from 3.8 to 4.2: beyond"]
     assert np.isin(side.background.template.m, side.data.m).all()
     assert len(side.background.template) == 2 * len(side.data)
-    assert np.array_equal(side.background.template.x, again.sides[0].background.template.x)
+    assert np.array_equal(side.background.template.x, again.regions[0].background.template.x)
     assert (found.entries[0].reused, again.entries[0].reused) == (False, True)
 
 
 def test_a_control_region_has_no_more_data_than_the_window(tmp_path):
     """Else its classifier would learn more of the template's faults than that of the window."""
     data = Sample.concat(events(2000, 3.3, 3.7), events(30_000, 2.0, 3.3))
-    (side,) = beside(tmp_path, data, Shifted()).sides
+    (side,) = beside(tmp_path, data, Shifted()).regions
 
     assert len(side.data) == WINDOW.contains(data.m).sum()
     assert np.isin(side.data.m, data.m).all()
 
 
 def test_regions_with_few_events_are_left_out(tmp_path):
-    assert beside(tmp_path, events(LEAST, 2.0, 5.0), Shifted()) is None
+    assert beside(tmp_path, events(LEAST, 2.0, 5.0), Shifted()).regions == ()
 
 
 def test_a_region_knows_its_own_mass_density_and_the_densities_of_its_events(tmp_path):
     data = events(20_000)
-    (side,) = beside(tmp_path, data, Shifted(), densities=True).sides
+    (side,) = beside(tmp_path, data, Shifted(), densities=True).regions
     grid = np.linspace(side.window.lo, side.window.hi, 1001)[1:-1].astype(np.float32)
     far = Sample(np.zeros((1, 1)), np.array([3.5]))
 
@@ -113,16 +115,81 @@ def test_a_region_knows_its_own_mass_density_and_the_densities_of_its_events(tmp
     assert side.background.known.look_up(side.background.template, evaluate=None).shape == (len(side.background.template),)
 
 
-def test_a_region_without_densities_is_left_out(tmp_path):
-    class Everywhere(Shifted):
-        def bind(self, model, window, ctx):
-            return self
+def test_without_densities_the_masses_of_a_region_are_those_of_its_data(tmp_path):
+    """A model of p(m) that cannot be fitted there is no reason to do without the region."""
+    (region,) = beside(tmp_path, events(20_000, lo=2.8), Shifted()).regions
 
+    assert np.isin(region.background.sample(100, np.random.default_rng(0)).m, region.data.m).all()
+
+
+class Fails(Shifted):
+    """At one of its methods, at high masses alone."""
+
+    def __init__(self, at, error=None, value=None):
+        self.at, self.error, self.value = at, error, value
+
+    def bind(self, model, window, ctx):
+        return self
+
+    def sample(self, cond, rng):
+        if self.at == "sample" and (cond > 3.7).any():
+            return self.fail(cond.astype(np.float32))
+        return cond.astype(np.float32)
+
+    def log_prob(self, x, cond):
+        if self.at == "log_prob" and (cond > 3.7).any():
+            return self.fail(-cond[:, 0])
+        return -cond[:, 0]
+
+    def fail(self, right):
+        if self.error is not None:
+            raise self.error
+        return np.full_like(right, self.value)
+
+
+FAILURES = {
+    "draws": (Fails("sample", ZeroDivisionError("by the test")), (), "No control regions: The stage 'template'"),
+    "draws that are not finite": (Fails("sample", value=np.nan), (0,), "No control region from 3.8 to 4.2: 0 of "),
+    "densities": (Fails("log_prob", DataError("by the test")), (0,), "No control region from 3.8 to 4.2: by the test"),
+    "no densities": (Fails("log_prob", value=LOWEST), (0,), "No control region from 3.8 to 4.2: The background gives no density"),
+}
+
+
+@pytest.mark.parametrize(("rule", "left", "note"), FAILURES.values(), ids=FAILURES)
+def test_what_fails_in_a_control_region_is_noted_and_ends_no_search(rule, left, note, tmp_path):
     told = []
-    found = beside(tmp_path, events(20_000), Everywhere(), tell=told.append, densities=True)
+    found = beside(tmp_path, events(20_000), rule, tell=told.append, densities=True)
 
-    assert [side.window for side in found.sides] == [regions(WINDOW, 1.0)[0]]
-    assert any("No control region from 3.8 to 4.2: The background gives no density" in event.text for event in told)
+    assert [region.window for region in found.regions] == [regions(WINDOW, 1.0)[i] for i in left]
+    assert [text.startswith(note) for text in notes_of(told)] == [True]
+
+
+def test_a_full_disk_is_no_fault_of_a_control_region(tmp_path):
+    with pytest.raises(CacheError):
+        beside(tmp_path, events(20_000), Fails("sample", CacheError("full")))
+
+
+def test_weights_of_the_data_decide_what_masses_are_drawn_and_stay_with_the_data(tmp_path):
+    data = events(20_000)
+    weight = np.where(data.m < 3.0, 0, 1).astype(np.float32)
+    weight[data.m > 3.8] *= 2.5
+    found = beside(tmp_path, replace(data, weight=weight), Numbered())
+    part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), Memory(NoOptions()))
+    control, _ = score_control(Workshop(Store(tmp_path), RunContext(), {}), part, found, 3, {"model": 1})
+
+    assert len(found.regions) == 2
+    for region in found.regions:
+        assert (region.background.template.m >= 3.0).all()
+        assert (region.background.sample(100, np.random.default_rng(0)).m >= 3.0).all()
+    assert np.array_equal(control.weight, np.where(control.m > 3.8, 2.5, control.m >= 3.0).astype(np.float32))
+
+
+def test_a_region_whose_events_weigh_nothing_is_left_out(tmp_path):
+    data, told = events(20_000), []
+    found = beside(tmp_path, replace(data, weight=(data.m > 3.3).astype(np.float32)), Numbered(), tell=told.append)
+
+    assert [region.window for region in found.regions] == [regions(WINDOW, 1.0)[1]]
+    assert notes_of(told) == ["No control region from 2.8 to 3.2: The data have no event of weight above zero there."]
 
 
 class Moved:
@@ -137,10 +204,14 @@ class Moved:
         return np.full((len(cond), 1), self.window.lo, np.float32) + group[:, None], group
 
 
-def moved_anew(tmp_path):
-    def made_anew(side):
-        entry = Store(tmp_path / "fits").get("fit", f"{side.lo:g}".replace(".", ""), lambda folder, work: {}, describe={})
-        return Moved(side), entry
+def moved_anew(tmp_path, trial=""):
+    def made_anew(region):
+        def make(folder, work):
+            (folder / "model").write_text(trial)
+            return {}
+
+        name = f"{region.lo:g}{trial}".replace(".", "")
+        return Moved(region), Store(tmp_path / "fits").get("template", name, make, describe={})
 
     return beside(tmp_path, events(20_000), Direct(), made_anew)
 
@@ -149,7 +220,9 @@ def test_a_model_may_be_made_anew_for_each_region_and_its_draws_keep_their_group
     found = moved_anew(tmp_path)
 
     assert len(found.entries) == 3
-    for side in found.sides:
+    assert moved_anew(tmp_path).entries[0].reused
+    assert not moved_anew(tmp_path, trial="again").entries[0].reused, "other models draw other templates"
+    for side in found.regions:
         template = side.background.template
         assert np.array_equal(template.x[:, 0] - np.float32(side.window.lo) > 0.5, template.group == 1)
 
@@ -167,12 +240,12 @@ def test_control_regions_are_as_wide_as_asked_or_by_what_they_cost(traits, needs
     record = Component(kind="scorer", name="one", target="a:B", summary=".", needs=needs)
     part, notes, excess = Part(record, type("One", (), traits)()), [], [Excess(ExcessConfig())]
 
-    assert width_of(TemplateTable(), excess, part, notes.append) == (width or 0)
+    assert control_width(TemplateTable(), excess, part, notes.append) == (width or 0)
     assert [note for note in notes if "--set template.control=1" in note] == notes
     assert len(notes) == (width == 0.0)
-    assert width_of(TemplateTable(control=0.5), excess, part, notes.append) == (0 if width is None else 0.5)
-    assert width_of(TemplateTable(control=0), excess, part, notes.append) == 0
-    assert width_of(TemplateTable(control=1), [], part, notes.append) == 0, "no metric wants them"
+    assert control_width(TemplateTable(control=0.5), excess, part, notes.append) == (0 if width is None else 0.5)
+    assert control_width(TemplateTable(control=0), excess, part, notes.append) == 0
+    assert control_width(TemplateTable(control=1), [], part, notes.append) == 0, "no metric wants them"
 
 
 class Remembers(FittedScorer):
@@ -243,7 +316,7 @@ def test_a_scorer_that_fails_beside_the_window_ends_no_search(tmp_path):
 
     assert control is None
     assert len(entries) == 3
-    assert any("No control regions: 'memory' failed there." in event.text for event in told if event.kind == "note")
+    assert any("No control regions: 'memory' failed there" in text for text in notes_of(told))
 
 
 def test_a_scorer_of_the_window_alone_is_told_the_region_and_notes_say_where(tmp_path):
@@ -257,9 +330,7 @@ def test_a_scorer_of_the_window_alone_is_told_the_region_and_notes_say_where(tmp
 
     assert scorer.range == high
     assert np.isfinite(control.score).all()
-    assert {event.text for event in told if event.kind == "note"} == {
-        f"In the control region from {side.lo:g} to {side.hi:g}: it remembers" for side in (low, high)
-    }
+    assert set(notes_of(told)) == {f"In the control region from {side.lo:g} to {side.hi:g}: it remembers" for side in (low, high)}
 
 
 def test_groups_of_a_template_stay_in_one_fold_and_regions_share_none(tmp_path):
@@ -270,3 +341,12 @@ def test_groups_of_a_template_stay_in_one_fold_and_regions_share_none(tmp_path):
     assert [len(folds) for folds in folds_of] == [1, 1, 1, 1]
     assert set.union(*folds_of) == {0, 1, 2, 3}
     assert set(control.template_group) == {0, 1, 2, 3}
+
+
+def test_fewer_groups_than_folds_leave_no_control_and_end_no_search(tmp_path):
+    told = []
+    part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), Memory(NoOptions()))
+    shop = Workshop(Store(tmp_path), RunContext(tell=told.append), {})
+
+    assert score_control(shop, part, moved_anew(tmp_path), 5, {"model": 1}) == (None, [])
+    assert any("No control regions: 'memory' failed there" in text for text in notes_of(told))
