@@ -1,4 +1,4 @@
-"""Control regions: what is drawn, and learnt, beside the window."""
+"""Control regions: what is drawn beside the window."""
 
 from __future__ import annotations
 
@@ -6,65 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.control import WINDOW, Numbered, Shifted, beside, events, moved_anew, notes_of
 
-from adtoolkit.config import NoOptions
-from adtoolkit.context import RunContext, silent
-from adtoolkit.control import LEAST, Search, control_width, draw_control, regions, score_control
+from adtoolkit.control import LEAST, control_width, regions
 from adtoolkit.densities import LOWEST
 from adtoolkit.errors import CacheError, DataError
-from adtoolkit.interfaces import FittedScorer, Scorer
-from adtoolkit.mass import MassConfig
 from adtoolkit.metrics.config import ExcessConfig
 from adtoolkit.metrics.excess import Excess
 from adtoolkit.plugin import Cap, Component
-from adtoolkit.preprocess import Preprocess
 from adtoolkit.runconfig import TemplateTable
-from adtoolkit.stages import Part, Workshop
-from adtoolkit.store import Store
+from adtoolkit.stages import Part
 from adtoolkit.types import Sample, Window
-
-WINDOW = Window(3.3, 3.7)
-
-
-class Shifted:
-    """Draws the masses themselves; refuses windows above 3.8, as an interpolation would beyond its anchors."""
-
-    config = NoOptions()
-
-    def bind(self, model, window, ctx):
-        if window.hi > 4.05:
-            raise DataError("beyond")
-        return self
-
-    def sample(self, cond, rng):
-        return cond.astype(np.float32)
-
-    def log_prob(self, x, cond):
-        return np.where(cond[:, 0] < 3.5, -cond[:, 0], LOWEST)
-
-
-class Direct:
-    """The model itself, as it was made for a window."""
-
-    config = NoOptions()
-
-    def bind(self, model, window, ctx):
-        return model
-
-
-def beside(tmp_path, events, rule, model=lambda region: (None, None), tell=silent, densities=False, oversample=4.0):
-    part = Part(Component(kind="interpolator", name="rule", target=f"{__name__}:{type(rule).__name__}", summary="."), rule)
-    search = Search(WINDOW, events, 1.0, oversample, MassConfig(), Preprocess.none(1), densities)
-    return draw_control(Workshop(Store(tmp_path), RunContext(tell=tell), {}), part, model, search, {"model": 1}, tmp_path)
-
-
-def notes_of(told):
-    return [event.text for event in told if event.kind == "note"]
-
-
-def events(n, lo=2.0, hi=5.0):
-    m = np.random.default_rng(0).uniform(lo, hi, n).astype(np.float32)
-    return Sample(np.zeros((n, 1)), m)
 
 
 def test_regions_leave_a_gap_for_what_leaks_out_of_the_window():
@@ -169,51 +121,12 @@ def test_a_full_disk_is_no_fault_of_a_control_region(tmp_path):
         beside(tmp_path, events(20_000), Fails("sample", CacheError("full")))
 
 
-def test_weights_of_the_data_decide_what_masses_are_drawn_and_stay_with_the_data(tmp_path):
-    data = events(20_000)
-    weight = np.where(data.m < 3.0, 0, 1).astype(np.float32)
-    weight[data.m > 3.8] *= 2.5
-    found = beside(tmp_path, replace(data, weight=weight), Numbered())
-    part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), Memory(NoOptions()))
-    control, _ = score_control(Workshop(Store(tmp_path), RunContext(), {}), part, found, 3, {"model": 1})
-
-    assert len(found.regions) == 2
-    for region in found.regions:
-        assert (region.background.template.m >= 3.0).all()
-        assert (region.background.sample(100, np.random.default_rng(0)).m >= 3.0).all()
-    assert np.array_equal(control.weight, np.where(control.m > 3.8, 2.5, control.m >= 3.0).astype(np.float32))
-
-
 def test_a_region_whose_events_weigh_nothing_is_left_out(tmp_path):
     data, told = events(20_000), []
     found = beside(tmp_path, replace(data, weight=(data.m > 3.3).astype(np.float32)), Numbered(), tell=told.append)
 
     assert [region.window for region in found.regions] == [regions(WINDOW, 1.0)[1]]
     assert notes_of(told) == ["No control region from 2.8 to 3.2: The data have no event of weight above zero there."]
-
-
-class Moved:
-    """A model that knows its window and two events."""
-
-    def __init__(self, window):
-        self.window = window
-
-    def sample_grouped(self, cond, rng):
-        assert self.window.contains(cond[:, 0]).all()
-        group = rng.integers(2, size=len(cond))
-        return np.full((len(cond), 1), self.window.lo, np.float32) + group[:, None], group
-
-
-def moved_anew(tmp_path, trial=""):
-    def made_anew(region):
-        def make(folder, work):
-            (folder / "model").write_text(trial)
-            return {}
-
-        name = f"{region.lo:g}{trial}".replace(".", "")
-        return Moved(region), Store(tmp_path / "fits").get("template", name, make, describe={})
-
-    return beside(tmp_path, events(20_000), Direct(), made_anew)
 
 
 def test_a_model_may_be_made_anew_for_each_region_and_its_draws_keep_their_groups(tmp_path):
@@ -246,107 +159,3 @@ def test_control_regions_are_as_wide_as_asked_or_by_what_they_cost(traits, needs
     assert control_width(TemplateTable(control=0.5), excess, part, notes.append) == (0 if width is None else 0.5)
     assert control_width(TemplateTable(control=0), excess, part, notes.append) == 0
     assert control_width(TemplateTable(control=1), [], part, notes.append) == 0, "no metric wants them"
-
-
-class Remembers(FittedScorer):
-    """Scores 1 what it was trained on."""
-
-    def __init__(self, seen):
-        self.seen = seen
-
-    def score(self, events):
-        return np.isin(events.x[:, 0], self.seen).astype(np.float32)
-
-    def summary(self):
-        return {}
-
-    def save(self, directory):
-        np.save(directory / "seen.npy", self.seen)
-
-    @classmethod
-    def load(cls, directory, device):
-        return cls(np.load(directory / "seen.npy"))
-
-
-class Memory(Scorer[NoOptions]):
-    fails_at: float | None = None
-
-    def fit(self, data, background, ctx):
-        self.range = data.range
-        ctx.note("it remembers")
-        if self.fails_at is not None and (data.window.m > self.fails_at).any():
-            raise ZeroDivisionError("by the test")
-        return Remembers(np.concatenate([data.window.x[:, 0], background.template.x[:, 0]]))
-
-
-class Numbered(Shifted):
-    """Draws numbers that no event has."""
-
-    def bind(self, model, window, ctx):
-        return self
-
-    def sample(self, cond, rng):
-        return (100_000 + rng.permutation(1_000_000)[: len(cond), None]).astype(np.float32)
-
-
-def scored_beside(tmp_path, scorer, tell=silent):
-    data = events(20_000)
-    data = replace(data, x=np.arange(20_000, dtype=np.float32)[:, None])
-    part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), scorer)
-    found = beside(tmp_path, data, Numbered(), tell=tell, oversample=2.0)
-    return score_control(Workshop(Store(tmp_path), RunContext(tell=tell), {}), part, found, 3, {"model": 1})
-
-
-def test_beside_the_window_nothing_is_scored_by_what_it_was_trained_on(tmp_path):
-    control, entries = scored_beside(tmp_path, Memory(NoOptions()))
-
-    assert (control.folds, len(entries)) == (6, 6)
-    for m, score, fold in (
-        (control.m, control.score, control.fold),
-        (control.template_m, control.template_score, control.template_fold),
-    ):
-        assert (score == 0).all()
-        assert [set(fold[side.contains(m)]) for side in control.windows] == [{0, 1, 2}, {3, 4, 5}]
-
-
-def test_a_scorer_that_fails_beside_the_window_ends_no_search(tmp_path):
-    told, scorer = [], Memory(NoOptions())
-    scorer.fails_at = 3.8
-    control, entries = scored_beside(tmp_path, scorer, told.append)
-
-    assert control is None
-    assert len(entries) == 3
-    assert any("No control regions: 'memory' failed there" in text for text in notes_of(told))
-
-
-def test_a_scorer_of_the_window_alone_is_told_the_region_and_notes_say_where(tmp_path):
-    told, scorer = [], Memory(NoOptions())
-    scored_beside(tmp_path / "anywhere", scorer)
-    assert scorer.range is None
-
-    scorer.outside = False
-    control, _ = scored_beside(tmp_path / "window", scorer, told.append)
-    low, high = regions(WINDOW, 1.0)
-
-    assert scorer.range == high
-    assert np.isfinite(control.score).all()
-    assert set(notes_of(told)) == {f"In the control region from {side.lo:g} to {side.hi:g}: it remembers" for side in (low, high)}
-
-
-def test_groups_of_a_template_stay_in_one_fold_and_regions_share_none(tmp_path):
-    part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), Memory(NoOptions()))
-    control, _ = score_control(Workshop(Store(tmp_path), RunContext(), {}), part, moved_anew(tmp_path), 2, {"model": 1})
-
-    folds_of = [set(control.template_fold[control.template_group == group]) for group in range(4)]
-    assert [len(folds) for folds in folds_of] == [1, 1, 1, 1]
-    assert set.union(*folds_of) == {0, 1, 2, 3}
-    assert set(control.template_group) == {0, 1, 2, 3}
-
-
-def test_fewer_groups_than_folds_leave_no_control_and_end_no_search(tmp_path):
-    told = []
-    part = Part(Component(kind="scorer", name="memory", target=f"{__name__}:Memory", summary="."), Memory(NoOptions()))
-    shop = Workshop(Store(tmp_path), RunContext(tell=told.append), {})
-
-    assert score_control(shop, part, moved_anew(tmp_path), 5, {"model": 1}) == (None, [])
-    assert any("No control regions: 'memory' failed there" in text for text in notes_of(told))
