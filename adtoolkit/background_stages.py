@@ -137,11 +137,16 @@ class BackgroundStages:
         if moves and Cap.WINDOW not in estimator.record.needs:
             note(f"No control regions: '{estimator.record.name}' draws from events that were made for the window.")
             return None
+        anew = moves or (self.plan.region is Region.SIDEBAND and not scorer.instance.outside and scorer.instance.trains)
         blind = prepared.dataset.events.blind()
 
         def model_of(region: Window) -> tuple[Model, Entry | None]:
-            """The window's own, or, where that only moves events into the window, one made anew."""
-            if not moves:
+            """The window's own, or one made anew.
+
+            That is for models that only move events into the window, and for scorers that divide densities: a density is higher at the
+            events that it was trained on, which those of a control region would be, and those of the window are not.
+            """
+            if not anew:
                 return model, None
             estimator.instance.check(blind, region)
             entry, there, _ = replace(self, shop=in_region(self.shop, region)).fitted(region)

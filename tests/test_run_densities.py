@@ -99,7 +99,11 @@ def test_a_ratio_of_densities_is_learnt_anew_in_control_regions_where_asked_for(
     with h5py.File(Path(found["run"]) / "scores.h5") as file:
         m, score, template = (file[f"control/{name}"][()] for name in ("m", "score", "template_score"))
 
+    stages = json.loads((Path(found["run"]) / "manifest.json").read_text())["stages"]
+    kinds = [path.partition("/")[0] for path in stages]
+
     assert found["trainings"] == 0
+    assert (kinds.count("template"), kinds.count("density"), kinds.count("score")) == (3, 2, 4), "flow and template of the region"
     assert ((m >= 2.8) & (m < 3.2)).all()
     assert np.isfinite(score).all() & np.isfinite(template).all()
     assert len(template) == 4 * len(m) > 4 * 1000
