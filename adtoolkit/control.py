@@ -63,12 +63,16 @@ def regions(window: Window, width: float) -> tuple[Window, Window]:
     return Window(window.lo - gap - wide, window.lo - gap), Window(window.hi + gap, window.hi + gap + wide)
 
 
+def _where(region: Window) -> str:
+    return f"from {region.lo:g} to {region.hi:g}"
+
+
 def in_region(shop: Workshop, region: Window) -> Workshop:
     """The same workshop, whose notes say that they are of a control region."""
 
     def tell(event: Event) -> None:
-        where = f"In the control region from {region.lo:g} to {region.hi:g}: "
-        shop.context.tell(replace(event, text=where + event.text) if event.kind == "note" else event)
+        text = f"In the control region {_where(region)}: {event.text}"
+        shop.context.tell(replace(event, text=text) if event.kind == "note" else event)
 
     return replace(shop, context=replace(shop.context, tell=tell))
 
@@ -177,7 +181,7 @@ def draw_control(
         return ControlRegion(region, data, background, () if refit is None else (refit,))
 
     def tried(region: Window, work: Callable[[], T]) -> T | None:
-        return _tried(f"No control region from {region.lo:g} to {region.hi:g}", context.note, work)
+        return _tried(f"No control region {_where(region)}", context.note, work)
 
     found = [there for region in regions(search.window, search.width) if (there := tried(region, partial(bound, region))) is not None]
     entry = _tried("No control regions", context.note, lambda: _templates(shop, interpolator, found, search, given)) if found else None
@@ -191,7 +195,8 @@ def draw_control(
         background, entries = replace(region.background, drawn=template), (entry, *region.entries)
         if search.densities:
             known = Sample.concat(*(Sample(s.x, s.m, s.context) for s in (region.data, template)))
-            made = tabulate_densities(shop, interpolator, background, known, {**given, "control": [entry.digest, number]})
+            where, named = _where(region.window), {**given, "control": [entry.digest, number]}
+            made = tabulate_densities(shop, interpolator, background, known, named, where)
             background, entries = replace(background, known=read_densities(made, known)), (*entries, made)
         return replace(region, background=background, entries=entries)
 
@@ -275,7 +280,7 @@ def score_control(
         )
         score, template_score = (np.full(len(sample), np.nan, np.float32) for sample in (data, template))
         key = {**given, "control": [*(entry.digest for entry in control.entries), number]}
-        where, there = f"from {region.window.lo:g} to {region.window.hi:g}", in_region(shop, region.window)
+        where, there = _where(region.window), in_region(shop, region.window)
         for k in range(folds):
             done = score_fold(there, scorer, pool, region.background, k, folds, key, where)
             score[pool.fold == k], template_score[pool.template_fold == k] = done.events, done.template

@@ -133,7 +133,10 @@ def fit_model(
         task = _fit_task(train_on, replace(context, workdir=work))
         return _keep_model(estimator.instance.fit(task.train, task.val, task.ctx), folder, len(train_on))
 
-    entry = shop.stage(stage, key, make, estimator.record.name, (estimator,))
+    label = estimator.record.name
+    if stage != "fit" and window is not None:
+        label = f"with {label} trained without {window.lo:g} to {window.hi:g}"
+    entry = shop.stage(stage, key, make, label, (estimator,))
     return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
 
 
@@ -244,8 +247,12 @@ def draw_template(
     return entry, to_sample(read_arrays(entry.path / "template.h5"))
 
 
-def tabulate_densities(shop: Workshop, interpolator: Part, background: Background, events: Sample, given: Mapping[str, Any]) -> Entry:
+def tabulate_densities(
+    shop: Workshop, interpolator: Part, background: Background, events: Sample, given: Mapping[str, Any], where: str = ""
+) -> Entry:
     """Evaluate the background's density of these events once for all folds, or reuse it; `read_densities` reads it.
+
+    ``where`` is what is told of the place.
 
     Raises:
         RunError: if more than a tenth of the events have no density; fewer are counted and left to the scorers.
@@ -265,7 +272,7 @@ def tabulate_densities(shop: Workshop, interpolator: Part, background: Backgroun
         write_arrays(folder / "densities.h5", {"log_prob": values})
         return {"without_density": bad}
 
-    return shop.stage("density", key, make, interpolator.record.name, (interpolator,))
+    return shop.stage("density", key, make, interpolator.record.name + (where and f" {where}"), (interpolator,))
 
 
 def read_densities(entry: Entry, events: Sample) -> Densities:
