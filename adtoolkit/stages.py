@@ -257,8 +257,13 @@ def tabulate_densities(
     Raises:
         RunError: if more than a tenth of the events have no density; fewer are counted and left to the scorers.
     """
-    where = {"device": shop.context.device, "lowest": LOWEST}
-    key = {"pipeline": PIPELINE_VERSION, "given": given, "events": events.blind().digest, **where}
+    key = {
+        "pipeline": PIPELINE_VERSION,
+        "given": given,
+        "events": events.blind().digest,
+        "device": shop.context.device,
+        "lowest": LOWEST,
+    }
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
         del work
