@@ -56,13 +56,14 @@ def test_regions_with_few_events_are_left_out(tmp_path):
 
 
 def test_a_region_knows_its_own_mass_density_and_the_densities_of_its_events(tmp_path):
-    data = events(20_000)
-    (side,) = beside(tmp_path, data, Shifted(), densities=True).regions
+    data, told = events(20_000), []
+    (side,) = beside(tmp_path, data, Shifted(), tell=told.append, densities=True).regions
     grid = np.linspace(side.window.lo, side.window.hi, 1001)[1:-1].astype(np.float32)
     far = Sample(np.zeros((1, 1)), np.array([3.5]))
 
     assert np.exp(side.background.log_prob_mass(Sample(np.zeros((999, 1)), grid))).mean() * side.window.width == pytest.approx(1, abs=0.01)
     assert side.background.log_prob_mass(far) == -np.inf
+    assert ("density", "rule from 2.8 to 3.2") in {(event.stage, event.label) for event in told}
     assert np.array_equal(side.background.known.look_up(side.data, evaluate=None), -side.data.m)
     assert side.background.known.look_up(side.background.template, evaluate=None).shape == (len(side.background.template),)
 
