@@ -1,8 +1,8 @@
 """p(m) inside the window: what masses the template is drawn at. Not a method's private choice, so that mixes stay fair.
 
-The three models of the literature: a Gaussian KDE in the logit of m (CATHODE, arXiv:2109.00546, appendix), a histogram of
-the data masses (SIGMA, arXiv:2410.20537), both blind to what is signal and so including it, and a smooth dijet function
-fitted to the sidebands alone (CURTAINs, arXiv:2203.09470), which does not.
+The three models of the literature: a Gaussian KDE (CATHODE, arXiv:2109.00546, appendix), a histogram of the data masses
+(SIGMA, arXiv:2410.20537), both blind to what is signal and so including it, and a smooth dijet function fitted to the
+sidebands alone (CURTAINs, arXiv:2203.09470), which does not.
 """
 
 from __future__ import annotations
@@ -52,14 +52,8 @@ class Tabulated(MassModel):
 
     @classmethod
     def histogram(cls, m: Floats, weight: Floats | None, edges: Floats) -> Tabulated:
-        """The density of masses in bins of equal width, positive in each of them.
-
-        One event in all, of mean weight, is added, in equal parts to the bins: the mean of the posterior under the prior of Perks
-        (J. Inst. Actuaries 73 (1947) 285), Dirichlet(1/B, ..., 1/B). Empty bins would make an event there infinitely unlikely.
-        """
-        count, _ = np.histogram(m, bins=edges, weights=weight)
-        unit = 1.0 if weight is None or not weight.any() else weight.mean()
-        return cls.of(edges, count + unit / len(count))
+        """The density of masses in bins of equal width, positive in each of them."""
+        return cls.of(edges, _counts(m, weight, edges))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         cumulative = np.concatenate([[0.0], np.cumsum(self.density * np.diff(self.edges))])
@@ -102,14 +96,14 @@ class MassConfig(ComponentConfig):
     """Which model of p(m) in the window. Without one, masses are those of the data.
 
     Attributes:
-        name: ``kde`` (Gaussian, in the logit of m, CATHODE), ``histogram`` (SIGMA) or ``sideband-fit`` (dijet function).
-        bandwidth: Of the KDE, in units of the logit of (m - min) / (max - min).
+        name: ``kde`` (Gaussian, CATHODE), ``histogram`` (SIGMA) or ``sideband-fit`` (dijet function).
+        bandwidth: Of the KDE, in widths of the window.
         bins: Of the histogram.
         sqrt_s: Collision energy in the unit of m; only for the fit.
     """
 
     name: Literal["kde", "histogram", "sideband-fit"] = "kde"
-    bandwidth: float = Field(0.1, ge=1e-3, le=10)
+    bandwidth: float = Field(0.05, ge=1e-3, le=1)
     bins: int = Field(60, ge=1)
     sqrt_s: float = Field(13.0, gt=0)
 
@@ -134,27 +128,27 @@ def fit_mass(config: MassConfig, m: Array, window: Window | None, weight: Array 
 
 
 def _kde(inside: Floats, weight: Floats | None, window: Window, bandwidth: float, cells: int = 2000) -> Tabulated:
-    """Gaussian KDE of logit((m - lo) / (hi - lo)), tabulated on a fine grid.
+    """Gaussian KDE, reflected at the ends of the window, tabulated on a fine grid; one event in all is spread over it.
 
-    Deviation from the paper: it uses the smallest and largest mass of the data as ends and a bandwidth of 0.01; the ends of
-    the window make the density defined in all of it, and 0.1 is smooth at a tenth of the paper's statistics.
+    Deviation from the paper: it works in the logit of (m - lo) / (hi - lo), with a bandwidth of 0.01 there. At the ends of the window
+    such a kernel is narrower than the events are apart, and the density is a spike at each of them and a hole elsewhere. Masses may be
+    drawn from it, but a score that divides by it knows the data's own events from others.
     """
+    from scipy.ndimage import gaussian_filter1d
+
     edges = np.linspace(window.lo, window.hi, cells + 1)
-    centre = (edges[1:] + edges[:-1]) / 2
-    u = (centre - window.lo) / window.width
-    grid = np.log(u) - np.log1p(-u)
-    v = np.clip((inside - window.lo) / window.width, 1e-9, 1 - 1e-9)
-    y = np.log(v) - np.log1p(-v)
-    # linear binning then one convolution: exact to the bin width, 1/20 of the bandwidth
-    step = bandwidth / 20
-    first, last = min(y.min(), grid[0]) - 6 * bandwidth, max(y.max(), grid[-1]) + 6 * bandwidth
-    count, bin_edges = np.histogram(y, bins=int(np.ceil((last - first) / step)), range=(first, last), weights=weight)
-    width = bin_edges[1] - bin_edges[0]
-    reach = int(np.ceil(6 * bandwidth / width))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * width / bandwidth) ** 2)
-    smooth = np.convolve(count, kernel, mode="same")
-    density = np.interp(grid, (bin_edges[1:] + bin_edges[:-1]) / 2, smooth) / (u * (1 - u))
-    return Tabulated.of(edges, density + 1e-12 * density.max())
+    return Tabulated.of(edges, gaussian_filter1d(_counts(inside, weight, edges), bandwidth * cells, mode="reflect", truncate=6.0))
+
+
+def _counts(m: Floats, weight: Floats | None, edges: Floats) -> Floats:
+    """Weight of the masses per bin, with one event in all, of mean weight, in equal parts added.
+
+    The mean of the posterior under the prior of Perks (J. Inst. Actuaries 73 (1947) 285), Dirichlet(1/B, ..., 1/B). Empty bins would make
+    an event there infinitely unlikely.
+    """
+    count, _ = np.histogram(m, bins=edges, weights=weight)
+    unit = 1.0 if weight is None or not weight.any() else weight.mean()
+    return np.asarray(count + unit / len(count))
 
 
 def _sideband_fit(m: Floats, weight: Floats | None, window: Window, sqrt_s: float, bins: int = 80) -> Tabulated:

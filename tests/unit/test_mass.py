@@ -62,6 +62,19 @@ def test_every_mass_in_the_window_has_a_density_though_few_events_leave_bins_emp
     assert p.mean() * WINDOW.width == pytest.approx(1, abs=2e-3)
 
 
+@pytest.mark.parametrize("name", ["kde", "histogram", "sideband-fit"])
+def test_a_density_does_not_know_the_events_that_it_was_made_from(falling, name):
+    """Else a score that divides by it would rank the data's own events, or others, by their masses alone; most so at the ends."""
+    m, grid, true = falling
+    own, others = m[:30_000], m[500_000:]
+    own, others = own[WINDOW.contains(own)], others[WINDOW.contains(others)]
+    model = fit_mass(MassConfig(name=name), own if name != "sideband-fit" else m[:30_000], WINDOW)
+    away = model.log_prob(others) - np.log(np.interp(others, grid, true) / np.interp(np.linspace(3.3, 3.7, 1001), grid, true).mean() / 0.4)
+
+    assert model.log_prob(own).mean() - model.log_prob(others).mean() < {"kde": 0.01, "histogram": 0.02, "sideband-fit": 0.01}[name]
+    assert np.quantile(np.abs(away), [0.99, 1]) == pytest.approx(0, abs={"kde": 0.15, "histogram": 0.5, "sideband-fit": 0.1}[name])
+
+
 def test_the_histogram_adds_one_event_in_equal_parts():
     model = fit_mass(MassConfig(name="histogram", bins=4), np.float32([3.35, 3.45, 3.45]), WINDOW)
     np.testing.assert_allclose(np.exp(model.log_prob(np.float32([3.35, 3.45, 3.55]))) * 0.1, np.array([1.25, 2.25, 0.25]) / 4)
