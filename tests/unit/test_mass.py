@@ -72,7 +72,8 @@ def test_a_density_does_not_know_the_events_that_it_was_made_from(falling, name)
     away = model.log_prob(others) - np.log(np.interp(others, grid, true) / np.interp(np.linspace(3.3, 3.7, 1001), grid, true).mean() / 0.4)
 
     assert model.log_prob(own).mean() - model.log_prob(others).mean() < {"kde": 0.01, "histogram": 0.02, "sideband-fit": 0.01}[name]
-    assert np.quantile(np.abs(away), [0.99, 1]) == pytest.approx(0, abs={"kde": 0.15, "histogram": 0.5, "sideband-fit": 0.1}[name])
+    # three standard deviations: 1,700 events, of which 150 decide the KDE at an end of the window
+    assert np.quantile(np.abs(away), [0.99, 1]) == pytest.approx(0, abs={"kde": 0.3, "histogram": 0.5, "sideband-fit": 0.1}[name])
 
 
 def test_the_histogram_adds_one_event_in_equal_parts():
