@@ -25,7 +25,7 @@ from adtoolkit.mass import Empirical, MassConfig, fit_mass
 from adtoolkit.preprocess import Preprocess
 from adtoolkit.scored import Control
 from adtoolkit.scoring import Pool, score_fold
-from adtoolkit.stages import PIPELINE_VERSION, Part, Workshop, read_densities, tabulate_densities
+from adtoolkit.stages import FINITE, PIPELINE_VERSION, Part, Workshop, read_densities, tabulate_densities
 from adtoolkit.store import Entry
 from adtoolkit.types import Sample, Window, shares
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 GAP: Final = 0.25
 #: Fewer events of the data say nothing of a bias.
 LEAST: Final = 500
-#: Share of the draws that must be finite, as in the window.
-_FINITE: Final = 0.9
 
 T = TypeVar("T")
 
@@ -190,7 +188,7 @@ def draw_control(
 
     def whole(number: int, region: ControlRegion) -> ControlRegion:
         template = to_sample(read_arrays(entry.path / f"control{number}.h5"))
-        if len(template) < _FINITE * _size(region.data, search):
+        if len(template) < FINITE * _size(region.data, search):
             raise DataError(f"{len(template):,} of {_size(region.data, search):,} drawn events are finite.")
         background, entries = replace(region.background, drawn=template), (entry, *region.entries)
         if search.densities:

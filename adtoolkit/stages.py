@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from adtoolkit.store import Entry, Overwrite, Stopwatch, Store, disk_errors, key
 from adtoolkit.types import Sample, Window
 
 #: Raise when the runner itself gives other numbers from the same configuration.
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
+#: Share of the draws of a template that must be finite.
+FINITE: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def draw_template(
         if drawn.x.shape != (n, features):
             raise RunError(f"The background gave draws of shape {drawn.x.shape} where {(n, features)} was asked for.", "See: adtool check")
         good = np.isfinite(drawn.x).all(1)
-        if good.mean() < 0.9:
+        if good.mean() < FINITE:
             what = f"{n - good.sum():,} of {n:,} drawn events are not finite."
             raise RunError(what, "The model did not train well: train longer or choose another.")
         write_arrays(folder / "template.h5", sample_arrays(drawn[good]))
