@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from expectations import strength
 
-#: Vector instructions of the machine that cells ran on which do not say.
+#: Vector instructions of the machines whose seconds are shown; cells that do not say ran on such.
 USUAL = "AVX512"
+#: Marks rows whose searches were repeated in control regions. They ran after classifiers began to share their bins, all others before.
+REPEATED = "†"
 
 
 def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str]:
@@ -22,12 +23,16 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
     yield f"{remark} Median over seeds, and in brackets the 16 to 84 % band; `sic@e` is the significance improvement at background"
     yield "efficiency e, `closure` the AUC between template and true background of the window. CPU seconds of one core, medians:"
     yield "training of the background model, template, densities and scorer (all folds). A model trained on all events, `sigma`,"
-    yield "serves its four rows. Seeds: how many of them a row has. Classifiers were timed"
-    yield "when scikit-learn found the bins of each anew; they now share them, which is faster (How many classifiers)."
-    usual = Counter(run.get("cpu", USUAL) for run in runs).most_common(1)[0][0]
-    others = sorted({run.get("cpu", USUAL) for run in runs} - {usual})
-    if others:
-        yield f"Seconds are those of a machine with {usual}; a star marks rows that ran on a slower one alone ({', '.join(others)})."
+    yield "serves its four rows. Seeds: how many of them a row has."
+    repeated = {run["method"] for run in runs if _repeated(run)}
+    if repeated:
+        yield f"Template and scorer of rows with {REPEATED} are three searches, two of them in the control regions."
+    if any(method.endswith("+cathode") for method in {run["method"] for run in runs} - repeated):
+        which = f"of rows without {REPEATED}" if repeated else "of these rows"
+        yield f"Classifiers {which} found their bins one by one; they now share them, which is faster (How many classifiers)."
+    if others := sorted({run.get("cpu", USUAL) for run in runs} - {USUAL}):
+        yield f"Seconds are those of machines with {USUAL}; a star marks rows that ran only on one with {', '.join(others)}, which takes about"
+        yield "twice as long."
     yield ""
     for n_signal in sorted({run["n_signal"] for run in runs}):
         chosen = [run for run in runs if run["n_signal"] == n_signal]
@@ -37,13 +42,19 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
         for method in dict.fromkeys(run["method"] for run in chosen):
             own = [run for run in chosen if run["method"] == method]
             cells = [_spread([run["metrics"].get(key) for run in own]) for key in ("sic@1e-1", "sic@1e-2", "sic@1e-3", "closure-auc")]
-            timed = [run for run in own if run.get("cpu", USUAL) == usual]
+            timed = [run for run in own if run.get("cpu", USUAL) == USUAL]
             star = "" if timed else "\\*"
-            times = [_middle([run["cpu_s"].get(kind) for run in timed or own], star) for kind in ("fit", "template")]
-            scorer = _middle([run["cpu_s"].get("score", 0.0) + run["cpu_s"].get("density", 0.0) for run in timed or own], star)
+            dagger = star + (REPEATED if any(_repeated(run) for run in timed or own) else "")
+            times = [_middle([run["cpu_s"].get(kind) for run in timed or own], mark) for kind, mark in (("fit", star), ("template", dagger))]
+            scorer = _middle([run["cpu_s"].get("score", 0.0) + run["cpu_s"].get("density", 0.0) for run in timed or own], dagger)
             yield f"| {method} | {len(own)} | {' | '.join([*cells, *times, scorer])} |"
         yield ""
     yield f"```console\n$ {data['command']}\n```\n"
+
+
+def _repeated(run: dict[str, Any]) -> bool:
+    """Whether the search was repeated in control regions."""
+    return any(name.startswith("control-bias") for name in run["metrics"])
 
 
 def _spread(values: list[Any]) -> str:

@@ -14,7 +14,7 @@ from caloflow_tables import caloflow
 from expectations import draw, expectations
 from flux_tables import flux
 from matrix_tables import matrix
-from study_tables import cfm_training, no_signal, octaves, octaves_of_few
+from study_tables import cfm_training, no_signal, no_signal_matrices, octaves, octaves_of_few
 
 from adtoolkit.cfm_config import CfmConfig
 from adtoolkit.nn.velocity import build
@@ -30,7 +30,9 @@ MATRICES = (
         "Every method on LHC Olympics events",
         (
             "60,000 background events of which 8,500 lie in the window, five features; the test background is that of the data, "
-            "cross-fitted, so the SIC at 0.001 rests on 8.5 events and has a statistical error of 17 %."
+            "cross-fitted, so the SIC at 0.001 rests on 8.5 events and has a statistical error of 17 %. They are of the first release, "
+            "whose taus are wrong in jets with |phi| > 2.4, for signal and background alike; the file that `adtool data fetch lhco` brings "
+            "has others, and will give other numbers."
         ),
     ),
     (
@@ -43,7 +45,8 @@ MATRICES = (
         "Every method on simulated dijets",
         (
             "150,000 background events of which 21,000 lie in the window, five features; 25,800 test background events in the window, "
-            "so that the SIC at 0.001 rests on 26 events."
+            "so that the SIC at 0.001 rests on 26 events. They are not those of the package, but of an earlier generator: another "
+            "detector, and a narrower W' of which 89.5 % lie in the window."
         ),
     ),
 )
@@ -65,15 +68,19 @@ def simulation() -> Iterator[str]:
     if data is None:
         return
     yield "## Simulated dijets against those of the LHC Olympics\n"
-    yield "Two-sample AUC of boosted trees on background events: 0.5 means that they cannot be told apart. Mean and standard deviation over"
-    yield "repetitions of the folds.\n"
-    yield "| | AUC |"
-    yield "|---|---|"
-    for key, value in data["background"].items():
-        if key.startswith("auc, "):
-            yield f"| {key.removeprefix('auc, ')} | {value[0]:.4f}{f' ± {value[1]:.4f}' if value[1] else ''} |"
+    yield "Two-sample AUC of boosted trees on background events: 0.5 means that they cannot be told apart. Features are those of 3.3 to"
+    yield "3.7 TeV, of events whose jets both have |phi| < 2.4: beyond, the taus of the LHC Olympics file are wrong. Mean and standard deviation"
+    yield "over repetitions of the folds. The file is that of the comparison of methods above, the package's own dijets are those that"
+    yield "`adtool data simulate dijets` makes.\n"
+    samples = {"the package's dijets": data["background"]} | {f"`{name}`": row for name, row in data.items() if name.endswith(".npz")}
+    yield f"| AUC against the LHC Olympics | {' | '.join(samples)} |"
+    yield f"|---|{'---|' * len(samples)}"
+    for key in (key for key in data["background"] if key.startswith("auc, ")):
+        found = (row[key] for row in samples.values())
+        cells = [f"{mean:.4f}{f' ± {error:.4f}' if error else ''}" for mean, error in found]
+        yield f"| {key.removeprefix('auc, ')} | {' | '.join(cells)} |"
     mine, theirs = data["signal"]["share in the window"]
-    yield f"\nOf the signal {100 * mine:.1f} % lie in 3.3 to 3.7 TeV, in the LHC Olympics {100 * theirs:.1f} %."
+    yield f"\nOf the package's signal {100 * mine:.1f} % lie in 3.3 to 3.7 TeV, in the LHC Olympics {100 * theirs:.1f} %."
     rates = data["accepted events per second of CPU, one process"]
     yield f"Speed: {rates['qcd']:.0f} accepted QCD and {rates['wprime']:.0f} signal events per second of CPU.\n"
     yield f"```console\n$ {data['command']}\n```\n"
@@ -129,8 +136,9 @@ def window_scan() -> Iterator[str]:
     n, events = len(data["windows"]), next(iter(data["templates"].values()))["events"]
     yield f"## A scan of {n} windows\n"
     yield f"The {data['events']:,} dijets of the package, one process, one thread. SIGMA is trained once, the masked model once per window,"
-    yield "one after another or as one stack of parameters. Steps were timed and totals are scaled to the default number of steps,"
-    yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
+    steps = data["default network"]["sigma"]["default_steps"]
+    yield f"one after another or as one stack of parameters. Steps were timed and totals are scaled to the {steps:,} of the default"
+    yield f"{'' if steps == SigmaConfig().steps else f'then (now {SigmaConfig().steps:,})'}, with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
     yield "network leaves idle, such as a GPU; none was measured. On a CPU, trainings are stacked by default only where the steps are"
     yield f"small: there it pays.{outdated(data['default network']['parameters'], MaskedCfmConfig())}\n"
     yield "| CPU minutes | training | templates | scan |"
@@ -252,7 +260,8 @@ def page() -> str:
         "# Measured\n",
         "Every number here is in `benchmarks/results`, with the command that made it. This page is written by",
         "`python benchmarks/tables.py`, and a test compares the two.",
-        "The machine had two cores shared with other work; times are CPU seconds.\n",
+        "Times are CPU seconds of machines with two cores that are shared with other work. There were several kinds; what takes a second on",
+        "one may take two and a half on another, so times are to be compared within a section, not between sections.\n",
     ]
     lines += expectations(matrices(), result("matrix_lhco_4features"))
     for name, title, remark in MATRICES:
@@ -261,6 +270,7 @@ def page() -> str:
     lines += octaves_of_few(result("no_signal_toy"), result("no_signal_8octaves"))
     lines += no_signal(result("no_signal_toy"), "the toy in closed form")
     lines += no_signal(result("no_signal_dijets"), "simulated dijets")
+    lines += no_signal_matrices(matrices())
     lines += cfm_training(result("cfm_training"))
     lines += [*classifiers(), *cathode_flow(), *simulation(), *speed(), *window_scan(), *ranode()]
     if (found := result("caloflow_grid")) is not None:
