@@ -135,7 +135,7 @@ def _scorers() -> list[Component]:
             name="idealised",
             target="adtoolkit.scorers.baselines:Idealised",
             config="adtoolkit.scorers.config:ClassifierConfig",
-            summary="The best a template can do: a classifier of the window's events against true background",
+            summary="A template without faults: a classifier of the window's events against true background",
             cite="arXiv:2109.00546",
             needs=frozenset({Cap.REFERENCE}),
         ),

@@ -130,9 +130,9 @@ def fit_mass(config: MassConfig, m: Array, window: Window | None, weight: Array 
 def _kde(inside: Floats, weight: Floats | None, window: Window, bandwidth: float, cells: int = 2000) -> Tabulated:
     """Gaussian KDE, reflected at the ends of the window, tabulated on a fine grid; one event in all is spread over it.
 
-    Deviation from the paper: it works in the logit of (m - lo) / (hi - lo), with a bandwidth of 0.01 there. At the ends of the window
-    such a kernel is narrower than the events are apart, and the density is a spike at each of them and a hole elsewhere. Masses may be
-    drawn from it, but a score that divides by it knows the data's own events from others.
+    Deviation from the paper: it works in the logit of m between the smallest and the largest mass of the events in the
+    window, with a bandwidth of 0.01 there. At the ends such a kernel is narrower than the events are apart, and the density is a spike at
+    each of them and a hole elsewhere. Masses may be drawn from it, but a score that divides by it knows the data's own events from others.
     """
     from scipy.ndimage import gaussian_filter1d
 

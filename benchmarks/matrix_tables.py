@@ -31,8 +31,8 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
         which = f"of rows without {REPEATED}" if repeated else "of these rows"
         yield f"Classifiers {which} found their bins one by one; they now share them, which is faster (How many classifiers)."
     if others := sorted({run.get("cpu", USUAL) for run in runs} - {USUAL}):
-        yield f"Seconds are those of machines with {USUAL}; a star marks rows that ran only on one with {', '.join(others)}, which takes about"
-        yield "twice as long."
+        yield f"Seconds are those of machines with {USUAL}; a star marks rows that ran only on one with {', '.join(others)}, which takes"
+        yield "about twice as long."
     yield ""
     for n_signal in sorted({run["n_signal"] for run in runs}):
         chosen = [run for run in runs if run["n_signal"] == n_signal]
@@ -45,9 +45,10 @@ def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str
             timed = [run for run in own if run.get("cpu", USUAL) == USUAL]
             star = "" if timed else "\\*"
             dagger = star + (REPEATED if any(_repeated(run) for run in timed or own) else "")
-            times = [_middle([run["cpu_s"].get(kind) for run in timed or own], mark) for kind, mark in (("fit", star), ("template", dagger))]
-            scorer = _middle([run["cpu_s"].get("score", 0.0) + run["cpu_s"].get("density", 0.0) for run in timed or own], dagger)
-            yield f"| {method} | {len(own)} | {' | '.join([*cells, *times, scorer])} |"
+            spent = [run["cpu_s"] for run in timed or own]
+            cells += [_middle([s.get("fit") for s in spent], star), _middle([s.get("template") for s in spent], dagger)]
+            cells += [_middle([s.get("score", 0.0) + s.get("density", 0.0) for s in spent], dagger)]
+            yield f"| {method} | {len(own)} | {' | '.join(cells)} |"
         yield ""
     yield f"```console\n$ {data['command']}\n```\n"
 

@@ -1,7 +1,7 @@
 """No signal, no discovery: what each method finds in data that hold none, over many seeds.
 
     python benchmarks/no_signal.py --data toy-bump --seeds 20 --out benchmarks/results/no_signal_toy.json
-    python benchmarks/no_signal.py --data toy-bump --methods sigma-8octaves --seeds 5 --out benchmarks/results/no_signal_8octaves.json
+    python benchmarks/no_signal.py --data toy-bump --methods sigma-8octaves --seeds 3 --out benchmarks/results/no_signal_8octaves.json
     python benchmarks/no_signal.py --data dijets --files qcd.h5 wprime.h5 --seeds 20 --out benchmarks/results/no_signal_dijets.json
 
 Every seed draws its own background, trains each method on it and asks two questions.

@@ -17,7 +17,7 @@ def cfm_training(data: dict[str, Any] | None) -> Iterator[str]:
         return
     yield "## Training of the flow-matching networks\n"
     yield f"LHC Olympics events with {data['signal']} injected signal events, five features, one training per row (seed {data['seed']});"
-    yield "`masked-cfm` directly, `sigma` (where measured) through `context`. Negative log-likelihood and closure of the background in the"
+    yield "`masked-cfm` directly, `sigma` through `context`. Negative log-likelihood and closure of the background in the"
     yield "window, which the training of `masked-cfm` has not seen. The defaults were chosen by such numbers, which flatter them.\n"
     yield "| | | weights | CPU time | negative log-likelihood | closure |"
     yield "|---|---|---|---|---|---|"
@@ -56,8 +56,8 @@ def octaves_of_few(toy: dict[str, Any] | None, eight: dict[str, Any] | None) -> 
         return
     seeds = {run["seed"] for run in eight["runs"]} & {run["seed"] for run in toy["runs"] if run["method"] == "sigma"}
     yield "Where 8 octaves are twice what the number of events allows it is another matter: the toy of"
-    yield f"{toy['asked']['background']:,} events without signal (next section), where the default is 4; means over seeds {min(seeds)} to {max(seeds)}"
-    yield "and, in brackets, the smallest and the largest.\n"
+    yield f"{toy['asked']['background']:,} events without signal (next section), where the default is 4. Means over seeds {min(seeds)} to"
+    yield f"{max(seeds)} and, in brackets, the smallest and the largest.\n"
     yield "| sigma | closure | true bias at 1 % | control bias | Z template | Z corrected |"
     yield "|---|---|---|---|---|---|"
     for label, method, runs in (("as default", "sigma", toy["runs"]), ("8 octaves", "sigma-8octaves", eight["runs"])):
@@ -107,11 +107,10 @@ def no_signal(data: dict[str, Any] | None, title: str) -> Iterator[str]:
         yield f"| {method} | {' | '.join(cells)} |"
     rows = data["summary"].values()
     corrected, template = (_above(rows, f"{kind}-z@1e-2") for kind in ("corrected", "template"))
-    z = [run["corrected-z@1e-2"] for run in data["runs"] if "corrected-z@1e-2" in run]
-    yield f"\nOf {corrected[1]} searches with control regions {corrected[0]} have a corrected Z above 2 (largest {max(z):.2f}); with statistical"
-    yield f"errors alone {template[0]} of {template[1]} do. They are not independent: {len({run['seed'] for run in data['runs']})} data sets, each"
-    yield f"searched by every method, some of which share a trained model. Corrected Z have a spread of {np.std(z, ddof=1):.2f}: their errors are"
-    yield "cautious."
+    z, sets = [run["corrected-z@1e-2"] for run in data["runs"] if "corrected-z@1e-2" in run], len({run["seed"] for run in data["runs"]})
+    yield f"\nOf {corrected[1]} searches with control regions {corrected[0]} have a corrected Z above 2 (largest {max(z):.2f}); with"
+    yield f"statistical errors alone {template[0]} of {template[1]} do. They are not independent: {sets} data sets, each searched by every"
+    yield f"method, some of which share a trained model. Corrected Z have a spread of {np.std(z, ddof=1):.2f}: their errors are cautious."
     if without := [method for method, row in data["summary"].items() if "template-z@1e-2" in row and "corrected-z@1e-2" not in row]:
         names = ", ".join(f"`{method}`" for method in without)
         yield f"Without control regions: {names}. Such an excess is as wrong as `true bias` says, and no stated error covers it."
@@ -124,9 +123,9 @@ def no_signal_matrices(matrices: dict[str, dict[str, Any] | None]) -> Iterator[s
     if not there:
         return
     yield "## No signal: in the comparison of methods\n"
-    yield "The cells without signal of the comparison above, at a background efficiency of 1 %: mean over seeds of Z with statistical errors"
-    yield "alone, and the largest; of the corrected Z where control regions were searched. The toy is the mild case: features of jets are harder"
-    yield "to describe, and more events show it.\n"
+    yield "The cells without signal of the comparison above, at a background efficiency of 1 %: mean over seeds, and the largest, of Z with"
+    yield "statistical errors alone, and of the corrected Z where control regions were searched. The toy is the mild case: features of jets"
+    yield "are harder to describe, and more events show it.\n"
     yield f"| | {' | '.join(f'{title}: Z template | above 2 | Z corrected | above 2' for title in there)} |"
     yield f"|---|{'---|' * 4 * len(there)}"
     counts = {title: [0, 0, 0, 0] for title in there}

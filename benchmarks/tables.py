@@ -69,9 +69,9 @@ def simulation() -> Iterator[str]:
         return
     yield "## Simulated dijets against those of the LHC Olympics\n"
     yield "Two-sample AUC of boosted trees on background events: 0.5 means that they cannot be told apart. Features are those of 3.3 to"
-    yield "3.7 TeV, of events whose jets both have |phi| < 2.4: beyond, the taus of the LHC Olympics file are wrong. Mean and standard deviation"
-    yield "over repetitions of the folds. The file is that of the comparison of methods above, the package's own dijets are those that"
-    yield "`adtool data simulate dijets` makes.\n"
+    yield "3.7 TeV, of events whose jets both have |phi| < 2.4: beyond, the taus of the LHC Olympics file are wrong. Mean and standard"
+    yield "deviation over repetitions of the folds. The file is that of the comparison of methods above, the package's own dijets are those"
+    yield "that `adtool data simulate dijets` makes.\n"
     samples = {"the package's dijets": data["background"]} | {f"`{name}`": row for name, row in data.items() if name.endswith(".npz")}
     yield f"| AUC against the LHC Olympics | {' | '.join(samples)} |"
     yield f"|---|{'---|' * len(samples)}"
@@ -137,8 +137,9 @@ def window_scan() -> Iterator[str]:
     yield f"## A scan of {n} windows\n"
     yield f"The {data['events']:,} dijets of the package, one process, one thread. SIGMA is trained once, the masked model once per window,"
     steps = data["default network"]["sigma"]["default_steps"]
-    yield f"one after another or as one stack of parameters. Steps were timed and totals are scaled to the {steps:,} of the default"
-    yield f"{'' if steps == SigmaConfig().steps else f'then (now {SigmaConfig().steps:,})'}, with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
+    now = "" if steps == SigmaConfig().steps else f" then (now {SigmaConfig().steps:,})"
+    yield f"one after another or as one stack of parameters. Steps were timed and totals are scaled to the {steps:,} of the default{now},"
+    yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
     yield "network leaves idle, such as a GPU; none was measured. On a CPU, trainings are stacked by default only where the steps are"
     yield f"small: there it pays.{outdated(data['default network']['parameters'], MaskedCfmConfig())}\n"
     yield "| CPU minutes | training | templates | scan |"
@@ -260,8 +261,8 @@ def page() -> str:
         "# Measured\n",
         "Every number here is in `benchmarks/results`, with the command that made it. This page is written by",
         "`python benchmarks/tables.py`, and a test compares the two.",
-        "Times are CPU seconds of machines with two cores that are shared with other work. There were several kinds; what takes a second on",
-        "one may take two and a half on another, so times are to be compared within a section, not between sections.\n",
+        "Times are CPU seconds of machines with two cores that are shared with other work. There were several kinds; what takes a second",
+        "on one may take two and a half on another, so times are to be compared within a section, not between sections.\n",
     ]
     lines += expectations(matrices(), result("matrix_lhco_4features"))
     for name, title, remark in MATRICES:

@@ -72,7 +72,7 @@ def _is_number(text: str) -> bool:
 
 
 def _convert(fields: Sequence[str]) -> Column:
-    """Text -> int64, float64 or text. int() and float() of Python beat numpy's own conversion from text severalfold."""
+    """Text -> int64, float64 or text. int() and float() of Python are faster than numpy's own conversion from text."""
     if fields[0].strip().lstrip("+-").isdigit():
         try:
             return np.array(list(map(int, fields)), dtype=np.int64)

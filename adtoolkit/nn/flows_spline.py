@@ -41,7 +41,7 @@ def spline(x: Tensor, raw: Tensor, bound: float, *, inverse: bool = False) -> tu
     """
     bins = (raw.shape[-1] + 1) // 3
     logits = torch.unflatten(raw[..., : 2 * bins], -1, (2, bins))
-    power = (logits - logits.detach().amax(-1, keepdim=True)).exp()  # torch's softmax takes three times as long over so few bins
+    power = (logits - logits.detach().amax(-1, keepdim=True)).exp()  # torch's softmax is slow over so few bins
     shares = power * ((1 - LEAST * bins) / power.sum(-1, keepdim=True)) + LEAST
     size = 2 * bound * shares  # [..., 2, K] widths and heights
     # from the left ends of the bins, so that the first is exactly -bound; the last right end is so up to rounding

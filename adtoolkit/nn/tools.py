@@ -14,7 +14,7 @@ from torch import Tensor
 from adtoolkit.errors import DeviceError
 from adtoolkit.types import Array
 
-#: Events times weights of a training step that keep one more thread busy; about 20 ms on a core of 2024.
+#: Events times weights of a training step that keep one more thread busy.
 _WORK_OF_A_THREAD = 2e8
 
 

@@ -89,7 +89,7 @@ class Cwola(Scorer[CwolaConfig]):
 
 
 class Idealised(Scorer[ClassifierConfig]):
-    """The window's events against true background of the window: the best that any template can do."""
+    """The window's events against true background of the window: what a template without faults of its own can do."""
 
     def fit(self, data: ScorerData, background: Background | None, ctx: Context) -> ContrastScorer:  # noqa: ARG002
         if data.reference is None:

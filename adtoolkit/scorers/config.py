@@ -29,8 +29,8 @@ class ClassifierConfig(ComponentConfig):
         bins: Bins per feature (hgb).
         leaves: Leaves per tree (hgb).
         leaf_events: Events per leaf at least (hgb).
-        best_iteration: Predict with the trees up to the lowest validation loss instead of all (hgb). Off: an average over members gains
-            more from the last trees than it loses (see docs/explanation/metrics.md).
+        best_iteration: Predict with the trees up to the lowest validation loss instead of all (hgb). Off: an average over members is no
+            worse with all of them (see docs/explanation/metrics.md).
         epochs: Passes over the training events (mlp).
         batch: Events per step (mlp).
         hidden: Units per hidden layer (mlp).

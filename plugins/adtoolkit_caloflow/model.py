@@ -115,7 +115,7 @@ class CaloFlow(Model):
     def sample(self, cond: Array, rng: np.random.Generator) -> Array:
         """[N, 1] in GeV -> [N, D] showers in MeV; noise comes from the generator alone, the same on every device and for any chunk.
 
-        Layer energies are coordinates of a logarithm, so that a rare draw far outside (2 in 1,000 with the default sizes) would hold a
+        Layer energies are coordinates of a logarithm, so that a rare draw far outside would hold a
         multiple of the incident energy. Such layer energies are drawn again, at most 20 times.
         """
         n, first = len(cond), len(self.transform.layers)

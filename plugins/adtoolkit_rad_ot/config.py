@@ -17,7 +17,7 @@ class RadOtConfig(ComponentConfig):
 
     Attributes:
         width: How far the sidebands reach on each side of the window, in the unit of m; 0 stands for the window's own width.
-        block: Events of the larger side that are matched at once; the cost of exact transport grows with about its power 2.5.
+        block: Events of the larger side that are matched at once; the cost of exact transport grows faster than its square.
         repeats: How often all events are matched anew, in other random blocks: each gives about as many pairs as there are events.
         groups: Events are split into so many groups first, and matched within them. A search needs as many as it has folds, since
             template events of one group stay together; more make smaller blocks, with pairs further apart.

@@ -28,8 +28,8 @@ class RadOt(BackgroundEstimator[RadOtConfig]):
     Nothing is trained, and there is nothing to validate: the validation events are paired too.
 
     The window is found as the gap between the masses (see `adtoolkit_rad_ot.gap.find_gap`), since sideband events are all that an
-    estimator is given. Draws are averages of two events that are near each other but not equal, hence a little narrower than the
-    background; larger blocks have nearer pairs.
+    estimator is given. Draws are averages of two events that are near each other but not equal, which makes them narrower than the
+    background, the less the nearer pairs are; larger blocks have nearer pairs.
 
     An event is part of several pairs, so pairs are made within groups of events that share none, and the template's events carry their
     group: a classifier is never tested with an event that it was trained on (see `adtoolkit.interfaces.DrawsFromEvents`).

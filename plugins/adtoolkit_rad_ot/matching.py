@@ -13,7 +13,7 @@ from adtoolkit.errors import RunError
 
 Floats = NDArray[np.float64]
 
-#: Pivots of the network simplex at most; a block of 5000 by 5000 takes less than a tenth of it.
+#: Pivots of the network simplex at most, far more than blocks of the usual size take.
 _PIVOTS = 20_000_000
 
 #: Points of the smaller side that a part has at least, or all that there are.

@@ -22,7 +22,7 @@ class RAnodeConfig(ComponentConfig):
         w: Signal fraction (or its first value).
         grid: Signal fractions of the scan.
         start: Signal fraction that the training begins with, whatever the mode; smaller than ``w`` it does nothing.
-        anneal: Share of the epochs in which the signal fraction goes from ``start`` to its own; 0 begins with its own. Without it many
+        anneal: Share of the epochs in which the signal fraction goes from ``start`` to its own; 0 begins with its own. Without it more
             members never find a weak signal, see docs/explanation/r-anode.md.
         members: Flows, each with a train/validation split of its own, averaged in probability.
         validation: Share of the events that a member keeps for validation; the shares of successive members cover all events.
