@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from adtoolkit import stages
 from adtoolkit.background import Background
@@ -19,6 +19,7 @@ from adtoolkit.store import Entry, disk_errors
 from adtoolkit.types import Sample, Window
 
 if TYPE_CHECKING:
+    from adtoolkit.mass import MassModel
     from adtoolkit.mix import Plan
     from adtoolkit.runconfig import RunConfig
     from adtoolkit.scoring import Pool
@@ -80,7 +81,8 @@ class BackgroundStages:
         bound = interpolator.instance.bind(model, window, replace(self.shop.context, scope=scope, workdir=self.folder))
         inside = dataset.events if window is None else dataset.events[window.contains(dataset.events.m)]
         conditions = None if inside.context is None else inside.cond
-        background = Background(bound, self.prepared.mass, conditions=conditions, weights=inside.weight, prep=self.prepared.prep)
+        mass = cast("MassModel", self.prepared.mass)  # there is one wherever a background is made
+        background = Background(bound, mass, conditions=conditions, weights=inside.weight, prep=self.prepared.prep)
         given: Mapping[str, Any] = {
             "fit": fitted,
             "interpolator": interpolator.identity,

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from adtoolkit.config import ComponentConfig
+from adtoolkit.config import TrainedFor
 
 #: Reference code of SIGMA (arXiv:2410.20537), commit de52953. What a method has of its own, its preset adds. Two things
 #: differ on purpose: the weights are judged by the flow-matching loss on fixed draws where the reference solves the full
@@ -47,7 +47,7 @@ _NETWORK: Final = (
 )  # fmt: skip
 
 
-class CfmConfig(ComponentConfig):
+class CfmConfig(TrainedFor):
     """Network, training and solver of a flow-matching model of p(x | m)."""
 
     hidden: int = Field(64, ge=1, description="width of the network")

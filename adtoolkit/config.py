@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from adtoolkit.capabilities import Caps
 
@@ -37,6 +37,27 @@ class ComponentConfig(BaseModel):
     def offers(self, declared: Caps) -> Caps:
         """Which of the capabilities its record declares are really there with these options (data sources)."""
         return declared
+
+
+class TrainedFor(ComponentConfig):
+    """Base of options whose training is as long as ``steps`` or ``epochs`` say: one of them is above 0, and giving it makes the other 0."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_other_is_zero(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            for name, other in (("steps", "epochs"), ("epochs", "steps")):
+                if given.get(name) and other not in given:
+                    return {**given, other: 0}
+        return given
+
+    @model_validator(mode="after")
+    def _one_is_not(self) -> Self:
+        steps, epochs = (getattr(self, name) for name in ("steps", "epochs"))
+        if (steps > 0) == (epochs > 0):
+            message = f"a training needs either steps or epochs, not {steps} steps and {epochs} epochs; set the other to 0"
+            raise ValueError(message)
+        return self
 
 
 class NoOptions(ComponentConfig):

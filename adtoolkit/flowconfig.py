@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from adtoolkit.config import ComponentConfig
+from adtoolkit.config import TrainedFor
 
 #: The flow of ANODE (arXiv:2001.04990) with the training of CATHODE (arXiv:2109.00546), by their public code.
 PUBLISHED: Final[Mapping[str, Any]] = {
@@ -30,7 +30,7 @@ PUBLISHED: Final[Mapping[str, Any]] = {
 }
 
 
-class FlowConfig(ComponentConfig):
+class FlowConfig(TrainedFor):
     """A conditional normalizing flow and its training; see `adtoolkit.nn.mixture.fit_flow`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

@@ -37,7 +37,7 @@ class Prepared:
 
     Attributes:
         dataset: The events.
-        mass: p(m) in the window.
+        mass: p(m) in the window; None where the mix estimates no background.
         prep: From physical features to those that models see.
         parts: Kind -> component with its options; what the mix does not use is missing.
         metrics: Name -> metric.
@@ -45,7 +45,7 @@ class Prepared:
     """
 
     dataset: Dataset
-    mass: MassModel
+    mass: MassModel | None
     prep: Preprocess
     parts: dict[str, Part]
     metrics: dict[str, Any]
@@ -96,7 +96,7 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
     n = template_size(config, dataset)
     if Cap.SAMPLE in plan.background and n < MIN_TEMPLATE:
         raise DataError(f"The template would have {n} events where {MIN_TEMPLATE} are needed.", "Raise --set template.oversample=VALUE")
-    mass = fit_mass(config.mass, dataset.events.m, window, dataset.events.weight)
+    mass = fit_mass(config.mass, dataset.events.m, window, dataset.events.weight) if plan.estimates else None
     for kind in kinds[1:]:
         with _blamed(kind, parts[kind].record.name):
             parts[kind].instance.check(blind, window)

@@ -51,14 +51,14 @@ class Part:
 
     @property
     def source(self) -> str:
-        """sha256 of the files beside the component's, and of the core's networks where they use them.
+        """sha256 of the files beside the component's, and of the core's networks and scorers where they use them.
 
         A change without a new ``cache_version`` is pointed out.
         """
         module = importlib.import_module(self.record.target.partition(":")[0])
         code = [file.read_bytes() for file in sorted(Path(str(module.__file__)).parent.glob("*.py"))]
-        if any(b"adtoolkit.nn" in text for text in code):
-            code += [file.read_bytes() for file in sorted((Path(__file__).parent / "nn").glob("*.py"))]
+        used = [name for name in ("nn", "scorers") if any(f"adtoolkit.{name}".encode() in text for text in code)]
+        code += [file.read_bytes() for name in used for file in sorted((Path(__file__).parent / name).glob("*.py"))]
         return hashlib.sha256(b"".join(code)).hexdigest()[:16]
 
 
@@ -70,6 +70,7 @@ class Workshop:
     context: RunContext
     overwrite: Mapping[str, Overwrite]
     made: list[str] = field(default_factory=list)  # stages begun, so that a refusal before the first is told apart
+    trained: list[str] = field(default_factory=list)  # estimators, once per background model that is not from the cache
 
     def stage(self, stage: str, key: Mapping[str, Any], make: Any, label: str, parts: tuple[Part, ...]) -> Entry:
         """Look a stage up or make it, and tell."""
@@ -132,6 +133,7 @@ def fit_model(
     key = _fit_key(context, estimator, train_on, window)
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
+        shop.trained.append(estimator.record.name)
         task = _fit_task(train_on, replace(context, workdir=work))
         return _keep_model(estimator.instance.fit(task.train, task.val, task.ctx), folder, len(train_on))
 
@@ -163,10 +165,10 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
         raise RunError(f"The estimator '{estimator.record.name}' trains one model at a time.", "Leave --stack away.")
     contexts = [_fit_context(job.shop, estimator) for job in jobs]
     keys = [_fit_key(context, estimator, job.train_on, job.window) for context, job in zip(contexts, jobs, strict=True)]
-    again = [
-        job.shop.overwrite.get("fit") == "always" or not job.shop.store.lookup("fit", key_of(k)) for job, k in zip(jobs, keys, strict=True)
+    ready = [
+        job.shop.store.ready("fit", key_of(k), job.shop.overwrite.get("fit", "only-missing")) for job, k in zip(jobs, keys, strict=True)
     ]
-    missing = [i for i, needed in enumerate(again) if needed]
+    missing = [i for i, entry in enumerate(ready) if entry is None]
     made: dict[int, Model] = {}
     share: dict[str, float] = {}
     if missing:
@@ -187,6 +189,7 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
 
         def make(folder: Path, work: Path, i: int = i, job: FitJob = job) -> Mapping[str, Any]:
             del work
+            job.shop.trained.append(estimator.record.name)
             return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made), **share}
 
         entries.append(job.shop.stage("fit", key, make, estimator.record.name, (estimator,)))

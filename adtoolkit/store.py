@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from adtoolkit.errors import CacheError
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Overwrite = Literal["only-missing", "always", "only-cache"]
+
+#: What a run makes and keeps, in order.
+STAGES: Final = ("fit", "template", "density", "score")
 
 
 #: Faults of the disk itself; inside a component's own code nothing else is ours to explain.
@@ -127,10 +130,16 @@ class Stopwatch:
 
 
 class Store:
-    """The cache of stages below one root folder."""
+    """The cache of stages below one root folder.
 
-    def __init__(self, root: Path | None = None) -> None:
+    Args:
+        root: The folder; the user's by default.
+        batch: Name of what is computed together: what ``always`` made for it is not made a second time for it.
+    """
+
+    def __init__(self, root: Path | None = None, batch: str = "") -> None:
         self.root = root or default_root()
+        self.batch = batch
 
     def path(self, stage: str, key: str) -> Path:
         return self.root / stage / key
@@ -154,6 +163,13 @@ class Store:
             raise CacheError(what, "Choose another cache: ADTOOLKIT_CACHE=DIR") from error
         payload = {name: digest for name, digest in done["sha256"].items() if name != "meta.json"}
         return Entry(folder, True, float(meta.get("seconds", 0.0)), float(meta.get("cpu", 0.0)), key_of(payload), meta)
+
+    def ready(self, stage: str, key: str, overwrite: Overwrite = "only-missing") -> Entry | None:
+        """The entry, if there is one that need not be made again."""
+        entry = self.lookup(stage, key)
+        if entry is None or overwrite != "always" or (self.batch and entry.meta.get("batch") == self.batch):
+            return entry
+        return None
 
     def get(
         self,
@@ -179,7 +195,7 @@ class Store:
         Raises:
             CacheError: if it must not be made, or cannot be written.
         """
-        if overwrite != "always" and (entry := self.lookup(stage, key)):
+        if entry := self.ready(stage, key, overwrite):
             return entry
         if overwrite == "only-cache":
             raise CacheError(
@@ -199,7 +215,7 @@ class Store:
                     waiting(f"Another process is at work on the same stage '{stage}'; waiting for its result.")
                 lock.acquire()
         try:
-            if overwrite != "always" and (entry := self.lookup(stage, key)):
+            if entry := self.ready(stage, key, overwrite):
                 return entry
             with disk_errors(self.root):
                 shutil.rmtree(partial, ignore_errors=True)
@@ -209,6 +225,7 @@ class Store:
             with disk_errors(self.root, _FULL):
                 meta = dict(make(partial, work) or {})
             meta = {**started.read(), **meta, "stage": stage, "key": key, "made_from": dict(describe or {})}
+            meta |= {"batch": self.batch} if self.batch else {}
             notes: tuple[str, ...] = ()
             with disk_errors(self.root):
                 write_atomic(partial / "meta.json", json.dumps(meta, indent=1, default=str))

@@ -76,7 +76,7 @@ def scored(x, m, template, score, weight=None):
         ("a", "b"),
         WINDOW,
         Sample(template, np.full(len(template), 3.5)),
-        np.zeros(len(template), np.float32),
+        np.linspace(0, 1, len(template), dtype=np.float32),
         np.zeros(len(template), np.int8),
     )
 

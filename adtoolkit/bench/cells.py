@@ -300,8 +300,14 @@ class _Expander:
             words.insert(0, config.data.name)
         if "window" in row.given:
             words.append(config.window.label if config.window else "no-window")
-        words += [f"{axis.partition('.')[2]}={_shown(value)}" for axis, value in row.given.items() if axis != "window"]
+        words += [f"{self.short(axis)}={_shown(value)}" for axis, value in row.given.items() if axis != "window"]
         return Cell(axes, config.seed, " ".join(words), config, outcome, digest_of(config, self.registry))
+
+    def short(self, axis: str) -> str:
+        """Of an option without its table, unless options of two tables are called so."""
+        name = axis.partition(".")[2]
+        named = {other for given in (self.matrix.axes, *self.matrix.only) for other in given if other.partition(".")[2] == name}
+        return axis if len(named) > 1 else name
 
 
 def digest_of(config: RunConfig, registry: Registry) -> str:
@@ -321,4 +327,4 @@ def pipeline() -> dict[str, int]:
 
 
 def _shown(value: Any) -> str:
-    return ",".join(map(_shown, value)) if isinstance(value, list | tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return ",".join(map(_shown, value)) if isinstance(value, list | tuple) else f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import adtoolkit
 from adtoolkit.bench import graph, sources
@@ -160,7 +161,8 @@ class Session:
     def site(self, *, threads: int | None, pictures: bool) -> Site:
         """What the workers must know."""
         folder, cache = str(self.folder.path.absolute()), str(self.store.root.absolute())
-        return Site(folder, cache, str(Path.cwd()), adtoolkit.__version__, self.overwrite, threads, pictures)
+        batch = uuid4().hex if self.overwrite == "always" else ""
+        return Site(folder, cache, str(Path.cwd()), adtoolkit.__version__, self.overwrite, batch, threads, pictures)
 
 
 def open_bench(
@@ -191,7 +193,7 @@ def open_bench(
         UnknownNameError: if it names what does not exist.
     """
     matrix = read_matrix(file)
-    folder = BenchFolder(out or Path("bench") / file.stem)
+    folder = BenchFolder(out.expanduser() if out else Path("bench") / file.stem)
     expansion = expand(matrix, registry, folder.runs, device, many=many)
     cells = expansion.cells
     states = folder.states(cells)

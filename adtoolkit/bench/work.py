@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from adtoolkit.context import silent
 from adtoolkit.errors import AdtoolError
 from adtoolkit.events import Event
-from adtoolkit.store import Overwrite
+from adtoolkit.store import STAGES, Overwrite
 
 if TYPE_CHECKING:
     from adtoolkit.bench.graph import Task, Work
@@ -40,6 +40,7 @@ class Site:
         home: Folder that relative paths of the configurations start from.
         version: Of adtoolkit, where the bench was started.
         overwrite: As for a run.
+        batch: As for `Store`: what cells share is made again once.
         threads: Threads of each worker, or None to leave them alone.
         pictures: Whether cells draw pictures.
     """
@@ -49,6 +50,7 @@ class Site:
     home: str
     version: str
     overwrite: Overwrite = "only-missing"
+    batch: str = ""
     threads: int | None = None
     pictures: bool = False
 
@@ -97,15 +99,21 @@ def perform(task: Task, site: Site, tell: Callable[[Event], None] = silent) -> O
                 cause = cause.__cause__
             name = type(cause).__name__
             message = f"{error.message} {error.fix}".strip()
-            # of several trainings one may have spoilt it for all: then each cell trains for itself
-            refused = error.exit_code == 2 or len(task.keys) > 1
+            refused = error.exit_code == 2 or _may_do_without(task)
             return ended("refused" if refused else "failed", {"name": name, "message": message, "stage": task.kind})
         except Exception as error:  # noqa: BLE001  # whatever a component raises, the other cells go on
             _keep_trace(task, site)
-            return ended(
-                "refused" if len(task.keys) > 1 else "failed", {"name": type(error).__name__, "message": f"{error}", "stage": task.kind}
-            )
+            what = {"name": type(error).__name__, "message": f"{error}", "stage": task.kind}
+            return ended("refused" if _may_do_without(task) else "failed", what)
     return ended(status, None, trainings)
+
+
+def _may_do_without(task: Task) -> bool:
+    """Whether each cell finds out for itself what it can do without this task.
+
+    Of several trainings one may have spoilt it for all, and of template and densities a cell may need less than was tried.
+    """
+    return len(task.keys) > 1 or task.kind == "template"
 
 
 def _perform(task: Task, site: Site, tell: Callable[[Event], None]) -> tuple[str, int]:
@@ -122,14 +130,14 @@ def _perform(task: Task, site: Site, tell: Callable[[Event], None]) -> tuple[str
     job = _run(work, task, site, folder, tell)
     if task.kind == "template":
         job.background()
-        return "done", job.shop.made.count("fit")
+        return "done", len(job.shop.trained)
     if (
         site.overwrite == "only-missing"
         and folder.finished(job.folder.path.absolute().relative_to(folder.runs), work.digest).status == "done"
     ):
         return "kept", 0
     job.execute()
-    return "done", job.shop.made.count("fit")
+    return "done", len(job.shop.trained)
 
 
 def _fit(task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> int:
@@ -199,23 +207,13 @@ def _run(work: Work, task: Task, site: Site, folder: Any, tell: Callable[[Event]
         plan_of(config, registry),
         registry,
         resolve_device(config.run.device),
-        Store(Path(site.cache)),
+        Store(Path(site.cache), site.batch),
         heard,
-        _strategies(task, site.overwrite),
+        dict.fromkeys(STAGES, site.overwrite),
         {"digest": work.digest},
         site.pictures,
         unchanged,
     )
-
-
-def _strategies(task: Task, overwrite: Overwrite) -> dict[str, Overwrite]:
-    """Stage -> what to do with what is cached. With ``always``, each stage is made again by the one task that makes it for all."""
-    if overwrite == "only-missing":
-        return {}
-    own = {"fit": ("fit",), "template": ("template", "density"), "cell": ("score",)}[task.kind]
-    if task.kind == "cell" and not any(before.startswith("template-") for before in task.after):
-        own = ("template", "density", "score")
-    return dict.fromkeys(own if overwrite == "always" else ("fit", "template", "density", "score"), overwrite)
 
 
 def _stranger(site: Site, where: str) -> str:

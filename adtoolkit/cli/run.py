@@ -7,17 +7,16 @@ import math
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from adtoolkit.cli.options import Request, run_options
+from adtoolkit.store import STAGES
 
 if TYPE_CHECKING:
     from adtoolkit.results import RunResult
     from adtoolkit.store import Overwrite
-
-STAGES: Final = ("fit", "template", "density", "score")
 
 
 @click.command()

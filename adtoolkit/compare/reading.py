@@ -27,7 +27,7 @@ def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tables.items():
         if not prefix and key == "window" and not isinstance(value, str):
             if (ends := _ends(value)) is not None:
-                out["window"] = "{:g}-{:g}".format(*ends)
+                out["window"] = "{:.12g}-{:.12g}".format(*ends)  # as `Window.label`, of whatever a file holds
         elif isinstance(value, Mapping):
             out |= flat(value, f"{prefix}{key}.")
         else:

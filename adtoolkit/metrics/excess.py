@@ -28,7 +28,8 @@ class Cut:
 
     Attributes:
         passed: [N] which events of the data pass.
-        expected: Background expected to pass in the window: eps times its data.
+        expected: Background expected to pass in the window: eps times its data, or the share of the template that passes where more
+            of its scores are equal to a level than a cut can part.
         template_error: Statistical error of ``expected`` from the number of template events that pass; where they were made from
             groups of events, it follows from how much the groups differ.
         observed: How many pass in the window.
@@ -82,12 +83,12 @@ def cut_at(scored: Scored, eps: float) -> Cut:
         by, by_fold = scored.template_score, scored.template_fold
     else:
         by, by_fold = scored.score[inside], scored.fold[inside]
-    levels = _levels(by, by_fold, scored.folds, eps)
+    levels, shares = _levels(by, by_fold, scored.folds, eps)
     passed = scored.score > levels[scored.fold]
     weight = scored.events.weights.astype(np.float64)
-    expected, error = eps * float(weight[inside].sum()), 0.0
+    expected, error = float((shares[scored.fold[inside]] * weight[inside]).sum()), 0.0
     if scored.template is not None:
-        error = expected * _relative_error(by > levels[by_fold], scored.template.group, eps, scored.folds)
+        error = expected * _relative_error(by > levels[by_fold], scored.template.group, shares[by_fold], scored.folds)
     kept = passed & inside
     return Cut(passed, expected, error, float(weight[kept].sum()), tuple(levels.tolist()), effective_weight(weight[kept], weight[inside]))
 
@@ -107,9 +108,15 @@ def effective_weight(kept: NDArray[np.float64], everything: NDArray[np.float64])
     return 1.0
 
 
-def _levels(score: Array, fold: NDArray[np.integer], folds: int, eps: float) -> NDArray[np.float64]:
-    """[K] per fold the score that a share ``eps`` of these events exceeds."""
-    return np.array([threshold(score[fold == k], eps) for k in range(folds)])
+def _levels(score: Array, fold: NDArray[np.integer], folds: int, eps: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[K] per fold the score that a share ``eps`` of these events exceeds, and [K] the share that does: another where scores are equal."""
+    levels, shares = np.full(folds, np.inf), np.full(folds, eps)
+    for k in range(folds):
+        own = score[fold == k]
+        levels[k] = threshold(own, eps)
+        if (own == levels[k]).sum() > 1:
+            shares[k] = (own > levels[k]).mean()
+    return levels, shares
 
 
 @dataclass(frozen=True)
@@ -128,13 +135,14 @@ class Bias:
         """Of the excess in the window: the expectation raised by the bias, and all of the bias as its systematic error.
 
         Other than in the source, a bias below zero does not lower the expectation: it may be one of the control regions alone, and would
-        make an excess.
+        make an excess; and the error of the bias itself counts.
 
         References:
             arXiv:2411.00085.
         """
+        raised = 1 + max(self.value, 0.0)
         error = np.sqrt(cut.template_error**2 + (cut.expected * self.value) ** 2 + (cut.expected * self.error) ** 2)
-        return cut.over(cut.expected * (1 + max(self.value, 0.0)), float(error))
+        return cut.over(cut.expected * raised, float(error) * raised)
 
 
 def bias_of(scored: Scored, eps: float) -> Bias | None:
@@ -145,32 +153,32 @@ def bias_of(scored: Scored, eps: float) -> Bias | None:
     control = scored.control
     if control is None or eps * (_fewest(control.template_fold, control.folds) + 1) < 1:
         return None
-    levels = _levels(control.template_score, control.template_fold, control.folds, eps)
+    levels, shares = _levels(control.template_score, control.template_fold, control.folds, eps)
     passed = control.template_score > levels[control.template_fold]
     weight = np.ones(len(control.score)) if control.weight is None else control.weight.astype(np.float64)
     kept = weight[control.score > levels[control.fold]]
     unit = effective_weight(kept, weight)
-    observed, expected = float(kept.sum()) / unit, eps * float(weight.sum()) / unit
+    observed, expected = float(kept.sum()) / unit, float((shares[control.fold] * weight).sum()) / unit
     if not passed.any() or expected < 1:
         return None
     ratio = observed / expected
-    drawn = _relative_error(passed, control.template_group, eps, control.folds)
+    drawn = _relative_error(passed, control.template_group, shares[control.template_fold], control.folds)
     return Bias(ratio - 1, float(max(ratio, 1 / expected) * np.hypot(1 / np.sqrt(max(observed, 1)), drawn)))
 
 
-def _relative_error(passed: Mask, group: NDArray[np.int64] | None, eps: float, folds: int) -> float:
-    """Of the efficiency ``eps`` of [T] template events: Poisson, and at least what the scatter between groups tells.
+def _relative_error(passed: Mask, group: NDArray[np.int64] | None, share: NDArray[np.float64], folds: int) -> float:
+    """Of the efficiency of [T] template events that pass with a probability ``share``: Poisson, and at least what groups scatter by.
 
     Each fold's cut is set on its own groups, which takes a degree of freedom per fold.
     """
-    poisson = 1 / np.sqrt(max(eps * len(passed), 1.0))
+    expected = max(float(share.sum()), 1.0)
+    poisson = 1 / np.sqrt(expected)
     if group is None:
         return float(poisson)
     _, place = np.unique(group, return_inverse=True)
-    size = np.bincount(place)
-    beyond = np.bincount(place, weights=passed) - eps * size
-    free = max(len(size) - folds, 1)
-    return float(max(poisson, np.sqrt((beyond**2).sum() * len(size) / free) / (eps * len(passed))))
+    beyond = np.bincount(place, weights=passed - share)
+    free = max(len(beyond) - folds, 1)
+    return float(max(poisson, np.sqrt((beyond**2).sum() * len(beyond) / free) / expected))
 
 
 def _fewest(template_fold: NDArray[np.integer] | None, folds: int) -> float:

@@ -15,7 +15,7 @@ from adtoolkit.scored import Scored
 
 Floats = NDArray[np.float64]
 
-#: Logs of ratios are cut off here, so that sums of ratios stay finite; a scorer may use the same number for "infinite".
+#: Logs of ratios are cut off here, so that sums of ratios stay finite. A scorer gives as much to events without a background density.
 LARGEST: Final = 500.0
 #: A signal fraction stays below one: at one, a single event with R = 0 has no likelihood.
 _MOST: Final = 1 - 1e-9
@@ -118,10 +118,12 @@ class LikelihoodRatio(Metric[LikelihoodRatioConfig]):
     def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
         inside = scored.inside(scored.events)
         log_r, fold, weight = scored.score[inside], scored.fold[inside], weights_in(scored)
+        if unlikely := int((log_r >= LARGEST).sum()):
+            # one of them would outweigh all other events, though it says nothing but that the background's model fails there
+            log_r = np.where(log_r >= LARGEST, -LARGEST, log_r)
+            ctx.note(f"likelihood-ratio: {unlikely:,} of {len(log_r):,} events without a background density are taken for background.")
         found = profile(log_r, weight)
         out: dict[str, Any] = {"signal-fraction": found.w, "signal-fraction-lo": found.lo, "signal-fraction-hi": found.hi}
-        if cut := int((np.abs(log_r) >= LARGEST).sum()):
-            ctx.note(f"likelihood-ratio: {cut:,} of {len(log_r):,} density ratios were cut off at exp(+-{LARGEST:g}).")
         if scored.folds < 2:
             ctx.note("likelihood-ratio: no q0, since a model was judged by the events that it was trained on; use at least two folds.")
             return out

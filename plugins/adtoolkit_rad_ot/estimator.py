@@ -16,6 +16,9 @@ from adtoolkit_rad_ot.model import RadOtModel
 #: Fewer events than this on a side are refused.
 LEAST = 50
 
+#: So many events of either side at least make a group.
+LEAST_OF_GROUP = 10
+
 #: From this ratio of the two sides on, a note says how often the events of the smaller one are matched.
 UNEQUAL = 10
 
@@ -43,9 +46,18 @@ class RadOt(BackgroundEstimator[RadOtConfig]):
         if window is None:
             raise DataError("RAD-OT pairs events below and above a window, but there is no window.", "Give one: --window LO HI")
         m = events.m[(events.weights > 0) & ~window.contains(events.m)]
-        _check_sides(*_sides(m, (window.lo, window.hi), self.config.width), self.config.width or window.width)
+        low, high = _sides(m, (window.lo, window.hi), self.config.width)
+        _check_sides(low, high, self.config.width or window.width)
+        fewest = int(min(low.sum(), high.sum()))
+        if fewest < LEAST_OF_GROUP * self.config.groups:
+            message = f"RAD-OT would split {fewest:,} events of one side into {self.config.groups} groups; each needs {LEAST_OF_GROUP}."
+            raise DataError(message, f"Give at most --set estimator.groups={fewest // LEAST_OF_GROUP}, or wider sidebands.")
         _check_conditions(events)
-        find_gap(m)  # that the fit will find it too
+        gap = find_gap(m)  # as the fit will
+        if gap[0] > window.lo or gap[1] < window.hi:
+            where = f"{gap[0]:.4g} to {gap[1]:.4g}, which is not the window {window.label}"
+            message = f"RAD-OT pairs events around the largest gap in the masses, {where}."
+            raise DataError(message, "Cut away the events on one side of that gap, or choose another estimator: adtool list estimators")
 
     def independent_groups(self) -> int:
         return self.config.groups

@@ -237,6 +237,27 @@ def test_too_narrow_sidebands_and_too_few_events_are_refused():
         RadOt(RadOtConfig()).check(moving_normal(500), None)
 
 
+def test_a_hole_in_the_spectrum_that_is_not_the_window_is_refused_before_the_fit():
+    rng = np.random.default_rng(0)
+    m = np.concatenate([rng.uniform(1, 2, 4000), rng.uniform(3, 6, 12_000)])
+    events = Sample(np.column_stack([m]), m)
+
+    with pytest.raises(DataError, match=r"largest gap in the masses, 2 to 3, which is not the window 4\.5-4\.8") as error:
+        RadOt(RadOtConfig()).check(events, Window(4.5, 4.8))
+    assert "Cut away" in error.value.fix
+
+
+def test_more_groups_than_the_events_allow_are_refused_before_the_fit():
+    events = moving_normal(2000)
+
+    with pytest.raises(DataError, match="into 100 groups") as error:
+        RadOt(RadOtConfig(groups=100)).check(events, WINDOW)
+
+    allowed = int(error.value.fix.partition("groups=")[2].partition(",")[0])
+    RadOt(RadOtConfig(groups=allowed)).check(events, WINDOW)
+    fit(events[~WINDOW.contains(events.m)], groups=allowed)
+
+
 def test_further_conditions_are_refused():
     events = moving_normal(8000)
 

@@ -146,6 +146,17 @@ def test_without_a_window_axis_the_window_is_that_of_the_base(cells, tmp_path, b
     assert (cell.config.window and cell.config.window.label) == (None if "none" in base else "3-3.4")
 
 
+def test_cells_of_other_options_have_other_names(cells):
+    only = "".join(f'[[only]]\nestimator = "sigma"\nscorer = "anode"\n"{axis}" = {value}\n' for axis, value in (
+        ("estimator.hidden", 24), ("scorer.hidden", 24), ("estimator.lr", 0.00123456), ("estimator.lr", 0.001234561), ("scorer.bins", 6),
+    ))  # fmt: skip
+    names = [cell.name for cell in cells(only).cells if cell.seed == 3]
+
+    assert [name.partition(" ")[2] for name in names] == [
+        "estimator.hidden=24", "scorer.hidden=24", "lr=0.00123456", "lr=0.001234561", "bins=6",
+    ]  # fmt: skip
+
+
 def test_extra_cells_are_multiplied_by_everything_but_the_method(cells):
     text = '[matrix]\nestimator = ["sigma"]\nscorer = ["cathode"]\nwindow = [[3.2, 3.6], [3.3, 3.7]]\n"data.n_signal" = [0, 60]\n'
     made = cells(text + '[[only]]\nscorer = "supervised"\n"data.n_signal" = 120\n[[only]]\nscorer = "random"').cells

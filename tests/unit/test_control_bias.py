@@ -10,7 +10,7 @@ import pytest
 from adtoolkit.context import RunContext
 from adtoolkit.control import regions
 from adtoolkit.metrics.config import ExcessConfig
-from adtoolkit.metrics.excess import Excess, bias_of
+from adtoolkit.metrics.excess import Bias, Excess, bias_of, cut_at, significance
 from adtoolkit.scored import Control, Scored
 from adtoolkit.types import Sample, Window
 
@@ -127,3 +127,12 @@ def test_a_template_made_from_few_events_makes_the_bias_uncertain():
 
     assert shared.value == alone.value
     assert shared.error > 3 * alone.error
+
+
+@pytest.mark.parametrize("bias", [0.7, 0.1, -0.3])
+def test_the_corrected_significance_is_the_published_formula_with_the_error_of_the_bias(bias):
+    cut = cut_at(search(2, 0.2), 0.1)
+    raised = cut.expected * (1 + max(bias, 0))  # other than published, a deficit beside the window lowers nothing
+    relative = np.sqrt((cut.template_error / cut.expected) ** 2 + bias**2 + 0.05**2)
+
+    assert Bias(bias, 0.05).significance(cut) == pytest.approx(significance(cut.observed, raised, raised * relative))

@@ -110,3 +110,19 @@ def test_cuts_that_leave_nothing_are_left_out_and_said():
 
     assert told == {}
     assert "excess@1e-4 left out" in notes[0]
+
+
+@pytest.mark.parametrize("digits", [0, 1])
+def test_equal_scores_make_neither_excess_nor_deficit(digits):
+    found = []
+    for seed in range(30):
+        scored = search(seed, 0)
+        rounded = replace(scored, score=scored.score.round(digits), template_score=scored.template_score.round(digits))
+        numbers = Excess(ExcessConfig(at=(0.1,))).compute(rounded, RunContext())
+        found.append(numbers["excess-z@1e-1"])
+        level = cut_at(rounded, 0.1)
+        share = np.mean(rounded.template_score > np.array(level.levels)[rounded.template_fold])
+        assert numbers["expected@1e-1"] == pytest.approx(share * scored.window.contains(scored.events.m).sum(), rel=0.01)
+
+    assert abs(np.mean(found)) < 3 / np.sqrt(30)
+    assert 0.6 < np.std(found) < 1.4

@@ -156,12 +156,13 @@ def test_weighted_events_give_no_q0():
     assert any("weighted sum of logs is no likelihood" in text for text in told)
 
 
-def test_cut_off_ratios_are_counted():
-    told = []
+def test_an_event_without_a_background_density_is_no_evidence_of_signal():
+    told, log_r = [], log_ratios(6)
 
-    compute(scored(np.r_[log_ratios(6), LARGEST]), told)
+    found, without = compute(scored(np.r_[log_r, LARGEST]), told), compute(scored(np.r_[log_r, -LARGEST]))
 
-    assert any("1 of 3,001 density ratios were cut off" in text for text in told)
+    assert found == without
+    assert any("1 of 3,001 events without a background density are taken for background" in text for text in told)
 
 
 def fit_gaussians(x, log_b, used, rng, w=0.01, steps=60):

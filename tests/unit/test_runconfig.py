@@ -283,3 +283,24 @@ def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str |
 def test_component_written_as_a_key_is_told_how_to_write_it(registry: Registry) -> None:
     with pytest.raises(ConfigError, match=r"'estimator' must be a table.*\[estimator\]"):
         resolve_config(registry, {"estimator": "flow"})
+
+
+@pytest.mark.parametrize(
+    ("given", "long"),
+    [
+        ({"estimator": {"name": "sigma", "epochs": 50}}, (0, 50)),
+        ({"estimator": {"name": "cathode", "steps": 70}}, (70, 0)),
+        ({"estimator": {"name": "cathode", "preset": "paper"}}, (0, 100)),
+        ({"estimator": {"name": "cathode", "preset": "paper", "epochs": 3}}, (0, 3)),
+    ],
+)
+def test_steps_or_epochs_that_are_given_replace_the_other(given, long):
+    options = resolve_config(default_registry(), None, given).estimator.options
+
+    assert (options.steps, options.epochs) == long
+
+
+@pytest.mark.parametrize("given", [{"steps": 5, "epochs": 5}, {"steps": 0}, {"preset": "paper", "steps": 5}])
+def test_steps_and_epochs_together_or_neither_are_refused_before_the_training(given):
+    with pytest.raises(ConfigError, match=r"estimator: a training needs either steps or epochs, not \d+ steps and \d+ epochs"):
+        resolve_config(default_registry(), None, {"estimator": {"name": "sigma", **given}})

@@ -88,6 +88,14 @@ def test_overwrite_strategies(tmp_path):
     assert (store.get("fit", "k", make_text("two"), overwrite="always").path / "payload.txt").read_text() == "two"
 
 
+def test_always_makes_what_a_batch_shares_once(tmp_path):
+    Store(tmp_path).get("fit", "k", make_text("one"))
+    for batch, text in (("a", "two"), ("b", "three")):
+        first, second = (Store(tmp_path, batch).get("fit", "k", make_text(t), overwrite="always") for t in (text, "never"))
+        assert (first.path / "payload.txt").read_text() == (second.path / "payload.txt").read_text() == text
+        assert (first.reused, second.reused) == (False, True)
+
+
 def _compete(root, results, number):
     def make(folder, work):
         time.sleep(0.2)
