@@ -254,7 +254,7 @@ def _data_fixes(registry: Registry, mix: _Mix) -> Iterator[tuple[str, tuple[str,
     if not lacking and _region(mix) is None:
         lacking = frozenset[str]().union(*(_EVENTS_OF[region] for region in _accepted(mix)[:1]))
     if Cap.WINDOW in lacking & mix.data.provides:
-        yield "Give a window", ("--window LO HI",)
+        yield "Give a window (and leave --no-window away)", ("--window LO HI",)
     if options := lacking & mix.data.provides - {Cap.WINDOW}:
         yield f"Options of {mix.data.name} decide on {_list(options)}", (f"adtool show data {mix.data.name}",)
     elsewhere = (other.component for other in registry.components("data") if other.component != mix.data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
@@ -47,8 +47,10 @@ def parse_setting(text: str) -> tuple[str, str, Text]:
     return table, key, Text(value.strip())
 
 
-def build(cls: type[ComponentConfig], component: Component, preset: str, values: Mapping[str, Any]) -> ComponentConfig:
-    """The options of a component: its defaults, then the preset's, then ``values``.
+def build(
+    cls: type[ComponentConfig], component: Component, preset: str, values: Mapping[str, Any], others: Iterable[str] = ()
+) -> ComponentConfig:
+    """The options of a component: its defaults, then the preset's, then ``values``; ``others`` may stand in its table too.
 
     Raises:
         UnknownNameError: if there is no such preset or option.
@@ -58,7 +60,7 @@ def build(cls: type[ComponentConfig], component: Component, preset: str, values:
         raise UnknownNameError(f"{component.name} preset", preset, known)
     show = f"See: adtool show {component.kind} {component.name}"
     where = component.kind if component.kind != "metric" else f"metrics.{component.name}"
-    return fill(cls, where, {**cls.presets.get(preset, {}), **values}, f"{component.name} option", show)
+    return fill(cls, where, {**cls.presets.get(preset, {}), **values}, f"{component.name} option", show, others)
 
 
 def presets_of(cls: type[ComponentConfig]) -> list[str]:
@@ -72,7 +74,7 @@ def preset_values(cls: type[ComponentConfig], preset: str) -> dict[str, Any]:
     return cls.model_construct(**{**defaults, **cls.presets.get(preset, {})}).model_dump(mode="json", warnings=False)
 
 
-def fill(cls: type[M], where: str, values: Mapping[str, Any], what: str, fix: str = "") -> M:
+def fill(cls: type[M], where: str, values: Mapping[str, Any], what: str, fix: str = "", others: Iterable[str] = ()) -> M:
     """A model from values, texts read as the type of their option.
 
     Args:
@@ -81,6 +83,7 @@ def fill(cls: type[M], where: str, values: Mapping[str, Any], what: str, fix: st
         values: Option -> value or `Text`.
         what: What messages call one of its options.
         fix: Where to look the options up.
+        others: What else might have been meant, for messages.
 
     Raises:
         UnknownNameError: if there is no such option; the nearest name is offered.
@@ -88,7 +91,7 @@ def fill(cls: type[M], where: str, values: Mapping[str, Any], what: str, fix: st
     """
     for key in values:
         if key not in cls.model_fields:
-            raise UnknownNameError(what, key, list(cls.model_fields), fix)
+            raise UnknownNameError(what, key, [*cls.model_fields, *others], fix)
     given = {key: read(cls.model_fields[key], value) for key, value in values.items()}
     prefix = f"{where}." if where else ""
     for key, value in given.items():

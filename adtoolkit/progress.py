@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from adtoolkit.events import Event
 from adtoolkit.plugin import hookimpl
@@ -20,6 +20,8 @@ STAGES = {
     "score": "score",
     "metrics": "measure",
 }
+#: Characters of a terminal on which every column has its full width.
+WIDE: Final = 116
 
 
 def described(event: Event, shown: str = "{}") -> str:
@@ -46,17 +48,22 @@ class ProgressDisplay:
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Column
 
+        wide = console.width >= WIDE
+        taken, left = ([TextColumn(word)] if wide else [] for word in ("taken", "left"))
         self.progress = Progress(
             SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.description:<34}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[detail]:<26}"),
-            TextColumn("taken"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=34 if wide else 0)),
+            BarColumn(bar_width=24 if wide else 8),
+            # what is left of the line; times are whole on any terminal
+            TextColumn("{task.fields[detail]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            *taken,
+            TimeElapsedColumn(table_column=Column(min_width=7)),
+            *left,
+            TimeRemainingColumn(table_column=Column(min_width=7)),
             console=console,
+            expand=True,
         )
         self.tasks: dict[tuple[str, str], TaskID] = {}
         self.open: TaskID | None = None

@@ -109,6 +109,8 @@ class _Layers:
         for name in loose.keys() & set(TABLES):
             raise ConfigError(f"'{name}' must be a table of the configuration.", f"Write [{name}] and its keys below it")
         for name in [*self.file, *self.flags]:
+            if name in {"matrix", "only"}:
+                raise ConfigError(f"A file with the table '{name}' is a bench of many runs, not one run.", "Run it so: adtool bench FILE")
             if name and name not in TABLES:
                 raise UnknownNameError("configuration table", name, list(TABLES))
         fix = f"An option of a part is written table.option, for example estimator.steps; the tables are: {', '.join(sorted(TABLES))}."
@@ -153,7 +155,11 @@ class _Layers:
         preset = self.preset(options, flags.pop("preset", None), file.get("preset"))
         values = {**self.explicit(options, preset, file), **flags}
         own = {key: values.pop(key) for key in RESERVED[kind] & set(values)}
-        own |= {"name": name, "preset": preset, "options": build(options, component, preset, values)}
+        own |= {
+            "name": name,
+            "preset": preset,
+            "options": build(options, component, preset, values, sorted(RESERVED[kind] - {"name", "preset"})),
+        }
         return fill(cls, kind, own, f"{name} option")
 
     def preset(self, options: type[ComponentConfig], flag: str | None, file: str | None) -> str:

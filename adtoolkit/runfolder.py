@@ -107,7 +107,8 @@ class RunFolder:
 
     def done(self) -> None:
         """The run ended well; the record of the one before is not needed any more."""
-        self.update(status="done")
+        scores = self.path / "scores.h5"
+        self.update(status="done", sizes={scores.name: scores.stat().st_size} if scores.exists() else {})
         (self.path / "error.txt").unlink(missing_ok=True)
         shutil.rmtree(self.previous, ignore_errors=True)
 

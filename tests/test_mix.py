@@ -182,7 +182,7 @@ def test_missing_window_is_mended_by_a_flag(registry: Registry) -> None:
     outcome = blocked(registry, "maf", "displacement", "template", have=caps())
 
     assert "estimator 'maf', interpolator 'displacement' and scorer 'template' need window" in outcome.message
-    assert ("Give a window", ("--window LO HI",)) in outcome.fixes
+    assert ("Give a window (and leave --no-window away)", ("--window LO HI",)) in outcome.fixes
 
 
 def test_all_faults_are_told_at_once(registry: Registry) -> None:

@@ -106,6 +106,6 @@ def test_an_interrupted_run_ends_with_130_and_says_so(tmp_path):
     _, said = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert said.decode().strip().splitlines()[-1] == "interrupted."
+    assert said.decode().strip().splitlines()[-1] == "interrupted: what is done is kept; the same command goes on from here."
     (manifest,) = tmp_path.glob("runs/*/*/manifest.json")
     assert json.loads(manifest.read_text())["status"] == "interrupted"

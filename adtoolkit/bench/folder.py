@@ -93,6 +93,9 @@ class BenchFolder:
         metrics, trouble = read_json(folder / "metrics.json")
         if metrics is None:
             return State("waiting", note=trouble or f"{folder / 'metrics.json'} is not there")
+        for name, size in (manifest.get("sizes") or {}).items():
+            if not (folder / name).exists() or (folder / name).stat().st_size != size:
+                return State("waiting", note=f"{folder / name} is not whole")
         times = manifest.get("times")
         return State("done", seconds=times.get("total") if isinstance(times, dict) else None)
 

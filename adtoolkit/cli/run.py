@@ -58,8 +58,11 @@ def run(request: Request, overwrite: Overwrite, force: str | None, pictures: boo
     job.tell = _teller(request, display or lines)
     if not request.json and not quiet:
         console.print(f"[bold]{' + '.join(job.parts)}[/] on {request.config.data.name}{_presets(request)}", highlight=False)
-    with display or nullcontext():
-        result = job.execute()
+    try:
+        with display or nullcontext():
+            result = job.execute()
+    except KeyboardInterrupt as error:
+        raise click.Abort("what is done is kept; the same command goes on from here.") from error
     if request.json:
         click.echo(json.dumps(as_json(result)))
         sys.stdout.flush()

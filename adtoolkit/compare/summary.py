@@ -202,8 +202,9 @@ def _in_order(condition: tuple[tuple[str, str], ...]) -> list[tuple[float, str]]
 
 
 def _common(runs: Sequence[RunRecord], keys: Sequence[str]) -> dict[str, str]:
-    """What all runs share that have it, of the keys with a short name."""
+    """What all runs share that have it, of the keys with a short name; what was searched, only if all runs have it."""
     shared = {key: present(runs, key) for key in SHORT.values() if key not in keys}
+    shared = {key: values for key, values in shared.items() if not is_condition(key) or all(key in run.config for run in runs)}
     return {short(key): values.pop() for key, values in shared.items() if len(values) == 1}
 
 

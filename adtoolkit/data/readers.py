@@ -35,7 +35,8 @@ def file_format(path: Path) -> str:
         DataError: if there is no such file, it is empty, or its name promises another format than its content.
     """
     if not path.exists():
-        raise DataError(f"There is no file {path}.", "Check the path.")
+        where = "" if path.is_absolute() else f"; it starts from {Path.cwd()}"
+        raise DataError(f"There is no file {path}.", f"Check the path{where}.")
     if path.is_dir():
         raise DataError(f"{path} is a folder where a file is needed.", "Name a file in it.")
     try:
@@ -69,7 +70,8 @@ def exactly(*names: str) -> Choose:
     def choose(known: list[str]) -> list[str]:
         for name in names:
             if name not in known:
-                raise UnknownNameError("column", name, known)
+                fix = f"If it is a formula, give it a name: NAME = {name}" if any(sign in name for sign in "+-*/(") else ""
+                raise UnknownNameError("column", name, known, fix)
         return list(dict.fromkeys(names))
 
     return choose

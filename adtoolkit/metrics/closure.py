@@ -111,6 +111,10 @@ class Closure(Metric[ClosureConfig]):
         numbers: dict[str, float] = {}
         many = len(scored.features) > LISTED
         n = min(len(background), len(template), self.config.limit, *([MANY_EVENTS] if many else []))
+        if scored.window is None:
+            ctx.note(
+                "closure: draws against true background; scores from densities use no draws, and may be right where it is far from 0.5."
+            )
         rng = ctx.rng("closure")
         a, b = (sample[rng.permutation(len(sample))[:n]] for sample in (template, background))
         members, trees = (1, MANY_TREES) if many else (self.config.members, 200)

@@ -222,6 +222,10 @@ class Excess(Metric[ExcessConfig]):
             if (bias := bias_of(scored, eps)) is not None:
                 out |= {f"control-bias@{name}{end}": bias.value + sign * bias.error for end, sign in (("", 0), ("-lo", -1), ("-hi", 1))}
                 out[f"excess-z-corrected@{name}"] = bias.significance(cut)
+        group = None if scored.template is None else scored.template.group
+        if out and group is not None and (n := len(np.unique(group))) <= scored.folds:
+            what = f"excess: the template comes in {n} groups for {scored.folds} folds"
+            ctx.note(f"{what}; nothing tells how much groups differ, and errors are those of independent events: too small.")
         if any("corrected" in name for name in out):
             ctx.note("excess-z has statistical errors only; excess-z-corrected allows for the template's bias, measured beside the window.")
         elif out:

@@ -138,5 +138,8 @@ class LikelihoodRatio(Metric[LikelihoodRatioConfig]):
             out |= {f"e-log10{suffix}": log_e / np.log(10), f"e-p{suffix}": float(np.exp(min(0.0, -log_e)))}
         else:
             ctx.note("likelihood-ratio: no e-value, since the folds report no signal fraction 'w' of their own.")
-        ctx.note("likelihood-ratio: takes the background density for exact; what it gets wrong counts as signal.")
+        ctx.note(
+            "likelihood-ratio: takes the background density for exact, so that what it gets wrong counts as signal, and the learnt signal "
+            "for the true one: where it is not, signal-fraction is too small. Its interval holds neither."
+        )
         return out

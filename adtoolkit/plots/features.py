@@ -53,7 +53,7 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
         if scale == "symlog":
             _logarithmic(ax, edges)
         ax.tick_params(labelbottom=False)
-        tidy(low, scored.features[i], "pull" if column == 0 else "")
+        tidy(low, scored.features[i], "template pull" if column == 0 else "")
         if column == 0:
             ax.set_ylabel("events / bin")
         if place == 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -27,7 +29,10 @@ def mass_edges(m: NDArray[np.floating], scored: Scored) -> NDArray[np.float64]:
 
 
 def draw_mass(scored: Scored) -> Figure | None:
-    """All data, and what cuts at background efficiencies of 10 % and 1 % leave of it; the window shaded, the counts in it in the legend."""
+    """All data, and what cuts at background efficiencies of 10 % and 1 % leave of it; the window shaded, the counts in it in the legend.
+
+    Without a window there is no expectation to count against: the cuts leave the data of the highest 10 % and 1 % of the scores.
+    """
     m = scored.events.m
     if not len(m) or not np.ptp(m) > 0:
         return None
@@ -46,17 +51,18 @@ def draw_mass(scored: Scored) -> Figure | None:
     scored_there = spectrum(np.isfinite(scored.score))
     ax.stairs(everything, edges, color=BLACK, linewidth=1.3, label=f"all data ({len(m):,})")
     aside = 0.1 * (edges[1] - edges[0])  # so that equal counts do not hide each other
+    searched = scored if scored.window is not None else replace(scored, template=None, template_score=None, template_fold=None)
     for (eps, colour), shift in zip(CUTS, (-aside, aside), strict=True):
-        cut = cut_at(scored, eps)
+        cut = cut_at(searched, eps)
         count = spectrum(cut.passed)
         ax.stairs(eps * scored_there, edges, color=colour, linewidth=1.0, linestyle="--")
         # without weights all counts are whole; else as many digits as the error asks for
         digits = int(cut.expected < 10) if scored.events.weight is None else max(0, 1 - int(np.floor(np.log10(cut.error or 1.0))))
         whole = 0 if scored.events.weight is None else digits
         against = f"{cut.observed:,.{whole}f}"
-        if scored.template is not None:
+        if searched.template is not None:
             against = f"{cut.expected:,.{digits}f} ± {cut.error:,.{digits}f} (stat.) expected, {against} observed"
-        where = "in the window: " if scored.window is not None else ""
+        inside = f"$\\epsilon_B$ = {eps:g}, in the window: {against}"
         shown = count > 0
         ax.errorbar(
             centres[shown] + shift,
@@ -66,7 +72,7 @@ def draw_mass(scored: Scored) -> Figure | None:
             markersize=3,
             linewidth=0.9,
             color=colour,
-            label=f"$\\epsilon_B$ = {eps:g}, {where}{against}",
+            label=inside if scored.window is not None else f"highest {100 * eps:g} % of the scores: {against}",
         )
     if truth_is(scored.events, 1).any():
         ax.stairs(

@@ -34,7 +34,7 @@ def draw_scan(scored: Scored) -> Figure | None:
         ax.plot(points[:, 0], 2 * points[:, 1], color=BLUE, alpha=0.5, linewidth=1.0, label=label)
     q0 = f", $q_0$ = {found.q0:.1f}" if weight is None else " (weighted)"
     ax.plot(w, whole, color=BLACK, linewidth=1.8, label=f"all {len(log_r):,} data, cross-fitted: $\\hat{{w}}$ = {found.w:.4f}{q0}")
-    ax.axvspan(found.lo, found.hi, color=ORANGE, alpha=0.3, linewidth=0, label=r"$\Delta\ln L$ = 1/2 (68 %)")
+    ax.axvspan(found.lo, found.hi, color=ORANGE, alpha=0.3, linewidth=0, label=r"$\Delta\ln L$ = 1/2 (68 %, statistical)")
     if truth is not None:
         ax.axvline(share, color=RED, linestyle="--", linewidth=1.2, label=f"true signal fraction {share:.4f}")
     ax.axhline(0, color=GREY, linewidth=0.8)
@@ -42,7 +42,7 @@ def draw_scan(scored: Scored) -> Figure | None:
     least = min([0.0, float(whole.min()), *(2 * float(points[:, 1].min()) for points in curves)])
     # Far below zero is of no interest.
     ax.set(xlim=(0, w[-1]), ylim=(max(least, -max(0.15 * top, 4.0)) - 0.03 * top, 1.06 * top))
-    tidy(ax, "signal fraction $w$", r"2 ln [L($w$) / L(0)]", "for an exact background density")
+    tidy(ax, "signal fraction $w$", r"2 ln [L($w$) / L(0)]", "for exact densities of background and signal")
     if scans:
         own = fig.add_subplot(1, 2, 2)
         for points in scans:

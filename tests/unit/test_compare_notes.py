@@ -6,7 +6,7 @@ import pytest
 
 from adtoolkit.compare import Records, RunRecord, summarise
 from adtoolkit.compare.gist import gist
-from adtoolkit.compare.tables import footnotes, overall, tables
+from adtoolkit.compare.tables import footnotes, heading, overall, tables
 from adtoolkit.errors import ConfigError
 
 NOTE = (
@@ -48,6 +48,20 @@ def test_a_cell_whose_axis_is_written_as_a_whole_number_joins_its_group():
     summary = compare(whole, replace(cell, config={**cell.config, "scorer.lr": 1}))
 
     assert [(g.n_ok, g.n_seeds) for c in summary.conditions for g in c.groups] == [(1, 2)]
+
+
+def test_without_truth_nothing_is_said_of_a_floor():
+    needs = dict.fromkeys(("sic@1e-1", "sic@1e-2", "sic@1e-3"), "needs truth")
+    summary = compare(*(run(seed=k, metrics={"excess-z@1e-1": 3.0}, skipped=needs) for k in (0, 1)))
+
+    assert not any("floor" in note for note in overall(summary))
+
+
+def test_what_was_searched_is_said_of_those_alone_that_searched_it():
+    other = run("b", window="9.2-9.7", config={**run("b", window="9.2-9.7").config, "data.name": "table"})
+    summary = compare(run("a", config={**run("a").config, "data.n_signal": 500}), other)
+
+    assert not any("500" in heading(summary, condition) for condition in summary.conditions if "table" in condition.label)
 
 
 def test_a_column_below_the_floor_of_all_runs_is_said_to_be_so():

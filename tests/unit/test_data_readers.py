@@ -256,7 +256,9 @@ def test_csv_of_twenty_thousand_rows_is_read_quickly(tmp_path):
 
     started = time.process_time()
     columns = read_columns(path)
-    seconds = time.process_time() - started
+    middle = time.process_time()
+    plain = np.genfromtxt(path, delimiter=",", skip_header=1)
+    seconds, of_numpy = middle - started, time.process_time() - middle
 
-    assert len(columns["c7"]) == 20_000
-    assert seconds < 0.6  # about 0.1 s on an idle core
+    assert np.array_equal(columns["c7"], plain[:, 7])
+    assert seconds < 2 * of_numpy  # about 0.7 of it

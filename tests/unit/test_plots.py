@@ -16,7 +16,7 @@ from adtoolkit.metrics.selection import judge
 from adtoolkit.plots import draw_all
 from adtoolkit.plots.curves import draw_roc, draw_sic
 from adtoolkit.plots.features import draw_features
-from adtoolkit.plots.mass import mass_edges
+from adtoolkit.plots.mass import draw_mass, mass_edges
 from adtoolkit.plots.scores import draw_scores
 from adtoolkit.plots.style import clipped_edges, counted, figure, save, skewed_edges
 from adtoolkit.scored import Scored
@@ -216,6 +216,15 @@ def test_bins_of_the_mass_meet_the_ends_of_the_window(scored):
     assert np.isclose(edges, 3.3).any()
     assert np.isclose(edges, 3.7).any()
     assert edges[0] <= np.quantile(scored.events.m, 0.002)
+
+
+def test_without_a_window_the_mass_spectrum_expects_nothing(scored):
+    picture = draw_mass(replace(scored, window=None))
+    said = [text.get_text() for text in picture.axes[0].get_legend().get_texts()]
+
+    assert not any("expected" in text for text in said)
+    counts = [int(text.rpartition(" ")[2]) for text in said if text.startswith("highest")]
+    assert counts == [pytest.approx(share * len(scored.events), abs=3) for share in (0.1, 0.01)]
 
 
 def test_histograms_lose_no_finite_event():

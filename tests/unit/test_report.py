@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from adtoolkit.events import Event
-from adtoolkit.progress import ProgressLines
+from adtoolkit.progress import ProgressDisplay, ProgressLines
 from adtoolkit.report import cached_seconds, counted, counts, with_interval
 
 
@@ -65,3 +65,15 @@ def test_without_a_terminal_each_stage_that_is_done_gets_a_line():
         "score cathode, fold 1 of 5 from the cache",
         "measure 0.5 s",
     ]
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_times_are_whole_on_any_terminal(width):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    display = ProgressDisplay(console)
+    with display:
+        display.adtoolkit_on_event(Event("started", "template", "with cathode trained without 3.1 to 3.3"))
+        display.adtoolkit_on_event(Event("step", "template", "", {"step": 1200.0, "steps": 14000.0, "loss": 0.1234, "val": 0.1301}))
+        display.progress.refresh()
+
+    assert "0:00:00" in console.file.getvalue()
