@@ -29,10 +29,6 @@ class Particles:
     event: Ints
     n_events: int
 
-    def select(self, keep: NDArray[np.bool_]) -> Particles:
-        """The particles for which ``keep`` `[M]` is true; the number of events stays."""
-        return Particles(self.pt[keep], self.eta[keep], self.phi[keep], self.event[keep], self.n_events)
-
     @classmethod
     def from_padded(cls, pt: Floats, eta: Floats, phi: Floats) -> Particles:
         """Take zero-padded arrays `[N, P]`, the layout of the raw LHC Olympics events."""
