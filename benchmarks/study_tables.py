@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 from expectations import CONTEXT, LINEAR, V_DATA, difference, strength
 
+#: Of results that are older than the error of `adtoolkit.metrics.excess.Bias.significance`.
+BEFORE = (
+    "They were computed when the error was not raised together with the expectation; today's are smaller by up to 1 + the control bias."
+)
 DISPLACEMENT = "sigma+displacement+cathode"
 
 
@@ -111,6 +115,7 @@ def no_signal(data: dict[str, Any] | None, title: str) -> Iterator[str]:
     yield f"\nOf {corrected[1]} searches with control regions {corrected[0]} have a corrected Z above 2 (largest {max(z):.2f}); with"
     yield f"statistical errors alone {template[0]} of {template[1]} do. They are not independent: {sets} data sets, each searched by every"
     yield f"method, some of which share a trained model. Corrected Z have a spread of {np.std(z, ddof=1):.2f}: their errors are cautious."
+    yield BEFORE
     if without := [method for method, row in data["summary"].items() if "template-z@1e-2" in row and "corrected-z@1e-2" not in row]:
         names = ", ".join(f"`{method}`" for method in without)
         yield f"Without control regions: {names}. Such an excess is as wrong as `true bias` says, and no stated error covers it."
@@ -125,7 +130,7 @@ def no_signal_matrices(matrices: dict[str, dict[str, Any] | None]) -> Iterator[s
     yield "## No signal: in the comparison of methods\n"
     yield "The cells without signal of the comparison above, at a background efficiency of 1 %: mean over seeds, and the largest, of Z with"
     yield "statistical errors alone, and of the corrected Z where control regions were searched. The toy is the mild case: features of jets"
-    yield "are harder to describe, and more events show it.\n"
+    yield f"are harder to describe, and more events show it. Of corrected Z: {BEFORE[0].lower()}{BEFORE[1:]}\n"
     yield f"| | {' | '.join(f'{title}: Z template | above 2 | Z corrected | above 2' for title in there)} |"
     yield f"|---|{'---|' * 4 * len(there)}"
     counts = {title: [0, 0, 0, 0] for title in there}
