@@ -9,9 +9,7 @@ import numpy as np
 from expectations import CONTEXT, LINEAR, V_DATA, difference, strength
 
 #: Of results that are older than the error of `adtoolkit.metrics.excess.Bias.significance`.
-BEFORE = (
-    "They were computed when the error was not raised together with the expectation; today's are smaller by up to 1 + the control bias."
-)
+BEFORE = "They were computed when the error was not raised with the expectation; today's are smaller, at most by a factor 1 + control bias."
 DISPLACEMENT = "sigma+displacement+cathode"
 
 
