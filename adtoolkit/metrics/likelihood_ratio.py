@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from adtoolkit.interfaces import Context, Metric
 from adtoolkit.metrics.config import LikelihoodRatioConfig
 from adtoolkit.scored import Scored
+from adtoolkit.types import Array
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +51,17 @@ def weights_in(scored: Scored) -> Floats | None:
         return None
     weight = scored.events.weight[scored.inside(scored.events)].astype(np.float64)
     return None if np.all(weight == weight[:1]) else weight / weight.mean()
+
+
+def ratios_in(scored: Scored) -> tuple[Array, int]:
+    """[N] logs of ratios of the data in the window, and of how many there is no background density.
+
+    Those are taken for background. One of them would outweigh all other events, though it says nothing but that the background's model
+    fails there.
+    """
+    log_r = scored.score[scored.inside(scored.events)]
+    unknown = log_r >= LARGEST
+    return np.where(unknown, np.float32(-LARGEST), log_r), int(unknown.sum())
 
 
 def profile(log_r: NDArray[np.floating], weight: NDArray[np.floating] | None = None) -> Profile:
@@ -117,11 +129,9 @@ class LikelihoodRatio(Metric[LikelihoodRatioConfig]):
 
     def compute(self, scored: Scored, ctx: Context) -> Mapping[str, float]:
         inside = scored.inside(scored.events)
-        log_r, fold, weight = scored.score[inside], scored.fold[inside], weights_in(scored)
-        if unlikely := int((log_r >= LARGEST).sum()):
-            # one of them would outweigh all other events, though it says nothing but that the background's model fails there
-            log_r = np.where(log_r >= LARGEST, -LARGEST, log_r)
-            ctx.note(f"likelihood-ratio: {unlikely:,} of {len(log_r):,} events without a background density are taken for background.")
+        (log_r, unknown), fold, weight = ratios_in(scored), scored.fold[inside], weights_in(scored)
+        if unknown:
+            ctx.note(f"likelihood-ratio: {unknown:,} of {len(log_r):,} events without a background density are taken for background.")
         found = profile(log_r, weight)
         out: dict[str, Any] = {"signal-fraction": found.w, "signal-fraction-lo": found.lo, "signal-fraction-hi": found.hi}
         if scored.folds < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from adtoolkit.metrics.likelihood_ratio import log_likelihood, profile, weights_in
+from adtoolkit.metrics.likelihood_ratio import log_likelihood, profile, ratios_in, weights_in
 from adtoolkit.plots.style import BLACK, BLUE, GREY, ORANGE, RED, figure, legend_below, tidy
 from adtoolkit.scored import Scored
 
@@ -17,7 +17,7 @@ def draw_scan(scored: Scored) -> Figure | None:
     if not scored.log_ratio:
         return None
     inside = scored.inside(scored.events)
-    log_r, weight = scored.score[inside], weights_in(scored)
+    (log_r, _), weight = ratios_in(scored), weights_in(scored)
     if not len(log_r):
         return None
     found = profile(log_r, weight)
