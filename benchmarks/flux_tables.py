@@ -63,13 +63,14 @@ def draw(path: Path) -> None:
     edges = np.mean([run["grid"]["edges"] for run in runs], 0)
     fig = figure(6.4, 4.4)
     ax = fig.subplots()
-    image = ax.pcolormesh(edges[0], edges[1], share.T, cmap="RdBu", vmin=0.9, vmax=1.0, edgecolors="white", linewidth=1)
+    # the range of colours is wider than the shares, so that numbers can be read on all of them
+    image = ax.pcolormesh(edges[0], edges[1], share.T, cmap="RdBu", vmin=0.85, vmax=1.05, edgecolors="white", linewidth=1)
     for i in range(size):
         for j in range(size):
             place = edges[0][i : i + 2].mean(), edges[1][j : j + 2].mean()
             ax.text(*place, f"{share[i, j]:.3f}\n±{error[i, j]:.3f}", ha="center", va="center", fontsize=8)
     ax.set(xlabel="E [GeV]", ylabel="z [cm]", title=f"Reference photons accepted at q = 0.95 ({int(n.sum()):,} events)")
-    fig.colorbar(image, ax=ax, label="accepted share")
+    fig.colorbar(image, ax=ax, label="accepted share").ax.set_ylim(0.9, 1.0)
     fig.savefig(path)
 
 
