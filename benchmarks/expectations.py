@@ -130,7 +130,7 @@ def draw(matrices: Mapping[str, dict[str, Any] | None], path: Path) -> None:
     there = {title: data["runs"] for title, data in matrices.items() if data is not None}
     axes = fig.subplots(1, len(there), squeeze=False)[0]
     for ax, (title, runs) in zip(axes, there.items(), strict=True):
-        sizes = sorted({run["n_signal"] for run in runs})
+        sizes, seeds = sorted({run["n_signal"] for run in runs}), len({run["seed"] for run in runs})
         at = np.array([strength(runs, n) for n in sizes])
         for i, (method, (label, colour, line, marker)) in enumerate(DRAWN.items()):
             bands = [spread(list(values(runs, method, n, "sic@1e-2").values())) for n in sizes]
@@ -151,7 +151,7 @@ def draw(matrices: Mapping[str, dict[str, Any] | None], path: Path) -> None:
                 linewidth=1.3,
                 elinewidth=0.8,
             )
-        tidy(ax, r"signal injected, $S/\sqrt{B}$ in the window", r"SIC at $\epsilon_B$ = 0.01", title)
+        tidy(ax, r"signal injected, $S/\sqrt{B}$ in the window", r"SIC at $\epsilon_B$ = 0.01", f"{title}: median and 68 % of {seeds} seeds")
         ax.set_ylim(bottom=0)
     legend_below(fig, 6)
     save(fig, path)
