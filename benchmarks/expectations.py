@@ -151,7 +151,8 @@ def draw(matrices: Mapping[str, dict[str, Any] | None], path: Path) -> None:
                 linewidth=1.3,
                 elinewidth=0.8,
             )
-        tidy(ax, r"signal injected, $S/\sqrt{B}$ in the window", r"SIC at $\epsilon_B$ = 0.01", f"{title}: median and 68 % of {seeds} seeds")
+        name = f"{title}: median and 68 % of {seeds} seeds"
+        tidy(ax, r"signal injected, $S/\sqrt{B}$ in the window", r"SIC at $\epsilon_B$ = 0.01", name)
         ax.set_ylim(bottom=0)
     legend_below(fig, 6)
     save(fig, path)
