@@ -48,8 +48,8 @@ READING = (
     "- CWoLa takes ΔR, which moves with m, for a signal until the true one is strong.",
     "- ANODE divides two densities that were learnt apart, whose errors do not cancel; R-ANODE learns the signal alone over a background",
     "  that it leaves as it is.",
-    "- The rows of R-ANODE in these tables and on these two data sets were measured when p(m) followed single events near the ends of",
-    "  the window. That is mended; they are to be measured again.\n",
+    "- The rows of R-ANODE on dijets were measured when p(m) followed single events near the ends of the window. That is mended; they are",
+    "  to be measured again.\n",
 )
 #: Method -> name in the picture, colour, line, marker.
 DRAWN = {
