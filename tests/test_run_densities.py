@@ -102,7 +102,7 @@ def test_a_ratio_of_densities_is_learnt_anew_in_control_regions_where_asked_for(
     stages = json.loads((Path(found["run"]) / "manifest.json").read_text())["stages"]
     kinds = [path.partition("/")[0] for path in stages]
 
-    assert found["trainings"] == 0
+    assert found["trainings"] in (0, 1), "the flow of the region, unless the other scorer's run has trained it"
     assert (kinds.count("template"), kinds.count("density"), kinds.count("score")) == (3, 2, 4), "flow and template of the region"
     assert ((m >= 2.8) & (m < 3.2)).all()
     assert np.isfinite(score).all() & np.isfinite(template).all()
@@ -118,7 +118,7 @@ def test_pairs_across_the_window_are_made_anew_across_a_control_region(cache, tm
     with h5py.File(Path(found["run"]) / "scores.h5") as file:
         m, fold, template_fold = (file[f"control/{name}"][()] for name in ("m", "fold", "template_fold"))
 
-    assert found["trainings"] == 1
+    assert found["trainings"] == 2, "for the window and for the region"
     assert ((m >= 2.8) & (m < 3.2)).all()
     assert set(fold) == set(template_fold) == set(range(5)), "groups of pairs are spread over the folds"
     assert abs(found["metrics"]["control-bias@1e-1"]) < 0.4
