@@ -114,12 +114,10 @@ class BackgroundStages:
         return replace(made, background=background, entries=(*made.entries, entry), counts=counts)
 
     def fitted(self, control: Window | None = None) -> tuple[Entry, Model, Mapping[str, Any]]:
-        """The model for the window or for a control region, its stage, and what the keys of later stages name.
-
-        For a control region it is part of the template there: nobody else asks for it.
-        """
+        """The model for the window or for a control region, its stage, and what the keys of later stages name."""
         estimator, job = self.prepared.parts["estimator"], self.fit_job(control)
-        entry, model, made = stages.fit_model(self.shop, estimator, job.train_on, job.window, "fit" if control is None else "template")
+        what = "" if control is None else f"without {control.lo:g} to {control.hi:g}"
+        entry, model, made = stages.fit_model(self.shop, estimator, job.train_on, job.window, what)
         if isinstance(model, InPhysicalUnits):
             scope = ("estimator", estimator.record.name)
             model = model.preprocessed(self.prepared.prep, replace(self.shop.context, scope=scope))

@@ -194,7 +194,7 @@ class Run:
         self._hear(Event("finished", "metrics", values={"seconds": self.times["metrics"]}))
         self.times["total"] = round(time.perf_counter() - started, 3)
         self.folder.update(
-            trainings=len(self.shop.trained),
+            trainings=sum(e.meta["stage"] == "fit" and not e.reused for e in entries),
             scorer_trainings=sum(e.meta["stage"] == "score" and not e.reused for e in entries),
             reused=sum(e.reused for e in entries),
             stages={str(e.path.relative_to(self.store.root)): {"seconds": e.seconds, "cpu": e.cpu, "reused": e.reused} for e in entries},

@@ -70,7 +70,6 @@ class Workshop:
     context: RunContext
     overwrite: Mapping[str, Overwrite]
     made: list[str] = field(default_factory=list)  # stages begun, so that a refusal before the first is told apart
-    trained: list[str] = field(default_factory=list)  # estimators, once per background model that is not from the cache
 
     def stage(self, stage: str, key: Mapping[str, Any], make: Any, label: str, parts: tuple[Part, ...]) -> Entry:
         """Look a stage up or make it, and tell."""
@@ -118,7 +117,7 @@ def _clear_if_stale(work: Path, source: Mapping[str, str]) -> None:
 
 
 def fit_model(
-    shop: Workshop, estimator: Part, train_on: Sample, window: Window | None, stage: str = "fit"
+    shop: Workshop, estimator: Part, train_on: Sample, window: Window | None, what: str = ""
 ) -> tuple[Entry, Model, Mapping[str, Any]]:
     """Train an estimator on its (blinded, preprocessed) region, or reuse the model.
 
@@ -127,20 +126,16 @@ def fit_model(
         estimator: What.
         train_on: Events of the region; part of the key by their content.
         window: For the key; None if the region does not depend on it.
-        stage: What it is a part of.
+        what: Told beside the estimator's name.
     """
-    context = replace(_fit_context(shop, estimator), stage=stage)
+    context = _fit_context(shop, estimator)
     key = _fit_key(context, estimator, train_on, window)
 
     def make(folder: Path, work: Path) -> Mapping[str, Any]:
-        shop.trained.append(estimator.record.name)
         task = _fit_task(train_on, replace(context, workdir=work))
         return _keep_model(estimator.instance.fit(task.train, task.val, task.ctx), folder, len(train_on))
 
-    label = estimator.record.name
-    if stage != "fit" and window is not None:
-        label = f"with {label} trained without {window.lo:g} to {window.hi:g}"
-    entry = shop.stage(stage, key, make, label, (estimator,))
+    entry = shop.stage("fit", key, make, f"{estimator.record.name} {what}".rstrip(), (estimator,))
     return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
 
 
@@ -189,7 +184,6 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
 
         def make(folder: Path, work: Path, i: int = i, job: FitJob = job) -> Mapping[str, Any]:
             del work
-            job.shop.trained.append(estimator.record.name)
             return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made), **share}
 
         entries.append(job.shop.stage("fit", key, make, estimator.record.name, (estimator,)))

@@ -130,14 +130,14 @@ def _perform(task: Task, site: Site, tell: Callable[[Event], None]) -> tuple[str
     job = _run(work, task, site, folder, tell)
     if task.kind == "template":
         job.background()
-        return "done", len(job.shop.trained)
+        return "done", job.shop.made.count("fit")
     if (
         site.overwrite == "only-missing"
         and folder.finished(job.folder.path.absolute().relative_to(folder.runs), work.digest).status == "done"
     ):
         return "kept", 0
     job.execute()
-    return "done", len(job.shop.trained)
+    return "done", job.shop.made.count("fit")
 
 
 def _fit(task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> int:
