@@ -47,9 +47,7 @@ READING = (
     "  the data (LHC Olympics) or as many (dijets). A template has four times as many.",
     "- CWoLa takes ΔR, which moves with m, for a signal until the true one is strong.",
     "- ANODE divides two densities that were learnt apart, whose errors do not cancel; R-ANODE learns the signal alone over a background",
-    "  that it leaves as it is.",
-    "- The rows of R-ANODE on dijets were measured when p(m) followed single events near the ends of the window. That is mended; they are",
-    "  to be measured again.\n",
+    "  that it leaves as it is.\n",
 )
 #: Method -> name in the picture, colour, line, marker.
 DRAWN = {
