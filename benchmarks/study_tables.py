@@ -114,6 +114,11 @@ def no_signal(data: dict[str, Any] | None, title: str) -> Iterator[str]:
     yield f"statistical errors alone {template[0]} of {template[1]} do. They are not independent: {sets} data sets, each searched by every"
     yield f"method, some of which share a trained model. Corrected Z have a spread of {np.std(z, ddof=1):.2f}: their errors are cautious."
     yield BEFORE
+    most = max(row["seeds"] for row in data["summary"].values())
+    if few := [f"`{name}`" for name, row in data["summary"].items() if row["seeds"] < most]:
+        yield f"Of {', '.join(few)} not all seeds have been run yet."
+    if "r-anode" not in data["summary"]:
+        yield "`r-anode` has not been run yet."
     if without := [method for method, row in data["summary"].items() if "template-z@1e-2" in row and "corrected-z@1e-2" not in row]:
         names = ", ".join(f"`{method}`" for method in without)
         yield f"Without control regions: {names}. Such an excess is as wrong as `true bias` says, and no stated error covers it."

@@ -10,15 +10,9 @@ import sys
 import time
 
 import pytest
-from support.benches import TOY, adtool, metrics
+from support.benches import QUICK, adtool, metrics
 
-HEAD = f"""{TOY}
-[scorer.cathode]
-members = 1
-[estimator.sigma]
-steps = 20
-hidden = 8
-solver_steps = 2
+HEAD = f"""{QUICK}
 [metrics]
 names = ["auc"]
 """

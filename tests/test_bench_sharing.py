@@ -3,18 +3,12 @@
 import json
 
 import pytest
-from support.benches import TOY, adtool
+from support.benches import QUICK, adtool
 
 from adtoolkit import stages
 from adtoolkit.errors import RunError
 
-BENCH = f"""{TOY.replace("4000", "8000")}
-[scorer.cathode]
-members = 1
-[estimator.sigma]
-steps = 20
-hidden = 8
-solver_steps = 2
+BENCH = f"""{QUICK.replace("4000", "8000")}
 [metrics]
 names = ["auc", "excess"]
 [matrix]

@@ -20,6 +20,15 @@ device = "cpu"
 [scorer]
 folds = 2
 """
+#: The same with parts that are trained in a moment.
+QUICK = f"""{TOY}
+[scorer.cathode]
+members = 1
+[estimator.sigma]
+steps = 20
+hidden = 8
+solver_steps = 2
+"""
 
 
 def adtool(*arguments):
