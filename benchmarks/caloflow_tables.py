@@ -1,4 +1,4 @@
-"""The section of docs/explanation/benchmarks.md on showers, from benchmarks/results/caloflow_grid.json."""
+"""Tables of CaloFlow on simulated photons; for tables.py."""
 
 from __future__ import annotations
 

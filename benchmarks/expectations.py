@@ -77,9 +77,9 @@ def strength(runs: list[dict[str, Any]], n_signal: int) -> float:
     return float(np.median([run["signal"] / (run["events"] - run["signal"]) ** 0.5 for run in runs if run["n_signal"] == n_signal]))
 
 
-def expectations(matrices: Mapping[str, dict[str, Any] | None], without: dict[str, Any] | None) -> Iterator[str]:
+def expectations(matrices: Mapping[str, dict[str, Any]], without: dict[str, Any]) -> Iterator[str]:
     """A table of paired differences per data set, below the picture; ``without``: LHC Olympics events without ΔR."""
-    yield "## What the comparison of methods shows\n"
+    yield "## What it shows\n"
     yield f"![{ALT}](methods.png)\n"
     yield "The same classifier of boosted trees behind every template, the same folds, the same events for all methods of a seed; medians"
     yield "and 68 % of the seeds. The numbers of all rows stand below, [by data](#every-method-on-lhc-olympics-events)."
@@ -92,10 +92,8 @@ def expectations(matrices: Mapping[str, dict[str, Any] | None], without: dict[st
     yield from READING
 
 
-def differences(title: str, data: dict[str, Any] | None, expected: tuple[tuple[str, str, str, str, bool], ...]) -> Iterator[str]:
+def differences(title: str, data: dict[str, Any], expected: tuple[tuple[str, str, str, str, bool], ...]) -> Iterator[str]:
     """One table: a row per expectation, a column per size of the signal."""
-    if data is None:
-        return
     runs = data["runs"]
     sizes = [n for n in sorted({run["n_signal"] for run in runs}) if n]
     yield f"**{title}**\n"
@@ -122,10 +120,10 @@ def difference(runs: list[dict[str, Any]], first: str, second: str, n_signal: in
     return f"{mean} ({found.lo:+.{digits}f} to {found.hi:+.{digits}f}), {found.won:g} of {found.n}"
 
 
-def draw(matrices: Mapping[str, dict[str, Any] | None], path: Path) -> None:
+def draw(matrices: Mapping[str, dict[str, Any]], path: Path) -> None:
     """SIC at 0.01 against the signal, a panel per data set."""
     fig = figure(9.6, 5.6)
-    there = {title: data["runs"] for title, data in matrices.items() if data is not None}
+    there = {title: data["runs"] for title, data in matrices.items()}
     axes = fig.subplots(1, len(there), squeeze=False)[0]
     for ax, (title, runs) in zip(axes, there.items(), strict=True):
         sizes, seeds = sorted({run["n_signal"] for run in runs}), len({run["seed"] for run in runs})

@@ -16,10 +16,8 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 
 
-def flux(data: dict[str, Any] | None, title: str) -> Iterator[str]:
+def flux(data: dict[str, Any], title: str) -> Iterator[str]:
     """Per run: every score at every working point, then what concerns the p-values and speed."""
-    if data is None:
-        return
     yield f"## Flux+Mutability: {title}\n"
     counts = data["runs"][0]["events"]
     yield f"Trained on {counts['reference']:,} reference events; judged: {counts['test reference']:,} further ones and"

@@ -14,22 +14,22 @@ USUAL = "AVX512"
 REPEATED = "†"
 
 
-def matrix(data: dict[str, Any] | None, title: str, remark: str) -> Iterator[str]:
+def matrix(data: dict[str, Any], title: str, remark: str) -> Iterator[str]:
     """Every method on the same events, a table per size of the signal."""
-    if data is None:
-        return
     runs = data["runs"]
     yield f"## {title}\n"
     yield f"{remark} Median over seeds, and in brackets the 16 to 84 % band; `sic@e` is the significance improvement at background"
     yield "efficiency e, `closure` the AUC between template and true background of the window. CPU seconds of one core, medians:"
     yield "training of the background model, template, densities and scorer (all folds). A model trained on all events, `sigma`,"
-    yield "serves its four rows. Seeds: how many of them a row has."
+    yield "serves its four rows, and one of the sidebands the rows of `cathode`. The scorer is trained once a fold, five times."
+    yield "Seeds: how many of them a row has."
     repeated = {run["method"] for run in runs if _repeated(run)}
     if repeated:
         yield f"Template and scorer of rows with {REPEATED} are three searches, two of them in the control regions."
     if any(method.endswith("+cathode") for method in {run["method"] for run in runs} - repeated):
         which = f"of rows without {REPEATED}" if repeated else "of these rows"
-        yield f"Classifiers {which} found their bins one by one; they now share them, which is faster (How many classifiers)."
+        yield f"Classifiers {which} found their bins one by one; they now share them, which is faster"
+        yield "([How many classifiers](training.md#how-many-classifiers))."
     if others := sorted({run.get("cpu", USUAL) for run in runs} - {USUAL}):
         yield f"Seconds are those of machines with {USUAL}; a star marks rows that ran only on one with {', '.join(others)}, which takes"
         yield "about twice as long."

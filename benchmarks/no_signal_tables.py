@@ -1,0 +1,92 @@
+"""Tables of what methods find without signal; for tables.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+#: Of results that are older than the error of `adtoolkit.metrics.excess.Bias.significance`.
+BEFORE = "They were computed when the error was not raised with the expectation; today's are smaller, at most by a factor 1 + control bias."
+
+
+def no_signal(data: dict[str, Any], title: str) -> Iterator[str]:
+    """What each method finds where there is nothing."""
+
+    def of(row: dict[str, Any], name: str, digits: int = 2) -> str:
+        if name not in row:
+            return "-"
+        error = f" ± {row[name]['error']:.{digits}f}" if "error" in row[name] else ""
+        return f"{row[name]['mean']:.{digits}f}{error}"
+
+    def large(row: dict[str, Any], name: str) -> str:
+        return f"{row[name]['above 2']} of {row['seeds']}" if name in row else "-"
+
+    yield f"## {title}\n"
+    yield f"{data['asked']['background']:,} background events, none of signal, drawn anew for every seed. Means over the seeds, with the"
+    yield "error of the mean. Z is the significance of the events behind a cut at a background efficiency of 1 %: with statistical errors"
+    yield "alone (`template`), with the bias that the control regions show (`corrected`), and with cuts set on known background"
+    yield "(`known`). Right errors have mean 0 and spread 1 over the seeds; above 2 lie 2.3 %. `blind`: SIC of a signal that no method has"
+    yield "seen, at 1 %; 0.1 is what a random score has.\n"
+    yield "| | seeds | closure | true bias | control bias | Z template | above 2 | Z corrected | above 2 | Z known | spread | blind |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for method, row in data["summary"].items():
+        z = {kind: f"{kind}-z@1e-2" for kind in ("template", "corrected", "known")}
+        spread = f"{row[z['known']]['spread']:.2f}" if "spread" in row.get(z["known"], {}) else "-"
+        cells = [
+            str(row["seeds"]),
+            of(row, "closure-auc", 3),
+            of(row, "delta@1e-2"),
+            of(row, "control-bias@1e-2"),
+            of(row, z["template"]),
+            large(row, z["template"]),
+        ]
+        cells += [of(row, z["corrected"]), large(row, z["corrected"]), of(row, z["known"]), spread, of(row, "sic@1e-2")]
+        yield f"| {method} | {' | '.join(cells)} |"
+    rows = data["summary"].values()
+    corrected, template = (_above(rows, f"{kind}-z@1e-2") for kind in ("corrected", "template"))
+    z, sets = [run["corrected-z@1e-2"] for run in data["runs"] if "corrected-z@1e-2" in run], len({run["seed"] for run in data["runs"]})
+    yield f"\nOf {corrected[1]} searches with control regions {corrected[0]} have a corrected Z above 2 (largest {max(z):.2f}); with"
+    yield f"statistical errors alone {template[0]} of {template[1]} do. They are not independent: {sets} data sets, each searched by every"
+    yield f"method, some of which share a trained model. Corrected Z have a spread of {np.std(z, ddof=1):.2f}: their errors are cautious."
+    yield BEFORE
+    most = max(row["seeds"] for row in data["summary"].values())
+    if few := [f"`{name}`" for name, row in data["summary"].items() if row["seeds"] < most]:
+        yield f"Of {', '.join(few)} not all seeds have been run yet."
+    if "r-anode" not in data["summary"]:
+        yield "`r-anode` has not been run yet."
+    if without := [method for method, row in data["summary"].items() if "template-z@1e-2" in row and "corrected-z@1e-2" not in row]:
+        names = ", ".join(f"`{method}`" for method in without)
+        yield f"Without control regions: {names}. Such an excess is as wrong as `true bias` says, and no stated error covers it."
+    yield f"\n```console\n$ {data['command']}\n```\n"
+
+
+def no_signal_matrices(matrices: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Excess in the cells without signal of the large benches."""
+    there = {title: [run for run in data["runs"] if not run["n_signal"]] for title, data in matrices.items()}
+    yield "## In the comparison of methods\n"
+    yield "The cells without signal of the [comparison of methods](methods.md), at a background efficiency of 1 %: mean over seeds, and"
+    yield "the largest, of Z with statistical errors alone, and of the corrected Z where control regions were searched. The toy is the mild"
+    yield f"case: features of jets are harder to describe, and more events show it. Of corrected Z: {BEFORE[0].lower()}{BEFORE[1:]}\n"
+    yield f"| | {' | '.join(f'{title}: Z template | above 2 | Z corrected | above 2' for title in there)} |"
+    yield f"|---|{'---|' * 4 * len(there)}"
+    counts = {title: [0, 0, 0, 0] for title in there}
+    for method in dict.fromkeys(run["method"] for runs in there.values() for run in runs if "excess-z@1e-2" in run["metrics"]):
+        cells = []
+        for title, runs in there.items():
+            for i, name in enumerate(("excess-z@1e-2", "excess-z-corrected@1e-2")):
+                z = [run["metrics"][name] for run in runs if run["method"] == method and name in run["metrics"]]
+                large = sum(value > 2 for value in z)
+                counts[title][2 * i] += large
+                counts[title][2 * i + 1] += len(z)
+                cells += [f"{np.mean(z):.1f} ({max(z):.1f})", f"{large} of {len(z)}"] if z else ["-", "-"]
+        yield f"| {method} | {' | '.join(cells)} |"
+    total = [cell for n in counts.values() for cell in ("", f"{n[0]} of {n[1]}", "", f"{n[2]} of {n[3]}" if n[3] else "-")]
+    yield f"| all | {' | '.join(total)} |\n"
+
+
+def _above(rows: Iterable[dict[str, Any]], name: str) -> tuple[int, int]:
+    """How many of all seeds of all methods are above 2, and how many there are."""
+    there = [row for row in rows if name in row]
+    return sum(row[name]["above 2"] for row in there), sum(row["seeds"] for row in there)
