@@ -150,6 +150,17 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
+def whole(arguments: list[str]) -> list[str]:
+    """The arguments without those that share the work between processes."""
+    kept, shared = [], False
+    for argument in arguments:
+        if argument.startswith("--"):
+            shared = argument in ("--start", "--merge")
+        if not shared:
+            kept.append(argument)
+    return kept
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=["toy-bump", "dijets"], default="toy-bump")
@@ -165,7 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
-    command = f"python benchmarks/no_signal.py {' '.join(arguments or sys.argv[1:])}"
+    command = " ".join(["python benchmarks/no_signal.py", *whole(arguments or sys.argv[1:])])
     result = json.loads(args.out.read_text()) if args.out.exists() else {"runs": []}
     asked = {"data": args.data, "background": args.background, "preset": args.preset}
     if result.setdefault("asked", asked) != asked:
