@@ -27,8 +27,9 @@ def no_signal(data: dict[str, Any], title: str) -> Iterator[str]:
     yield f"{data['asked']['background']:,} background events, none of signal, drawn anew for every seed. Means over the seeds, with the"
     yield "error of the mean. Z is the significance of the events behind a cut at a background efficiency of 1 %: with statistical errors"
     yield "alone (`template`), with the bias that the control regions show (`corrected`), and with cuts set on known background"
-    yield "(`known`). Right errors have mean 0 and spread 1 over the seeds; above 2 lie 2.3 %. `blind`: SIC of a signal that no method has"
-    yield "seen, at 1 %; 0.1 is what a random score has.\n"
+    yield "(`known`). Right errors have mean 0 and spread 1 over the seeds; above 2 lie 2.3 %. `true bias`: by which share more of known"
+    yield "background, in neither data nor template, passes than should; `control bias`: the same as the control regions see it. `blind`:"
+    yield "SIC of a signal that no method has seen, at 1 %; 0.1 is what a random score has.\n"
     yield "| | seeds | closure | true bias | control bias | Z template | above 2 | Z corrected | above 2 | Z known | spread | blind |"
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for method, row in data["summary"].items():

@@ -78,7 +78,7 @@ def window_scan(data: dict[str, Any]) -> Iterator[str]:
     now = "" if steps == SigmaConfig().steps else f" then (now {SigmaConfig().steps:,})"
     yield f"one after another or as one stack of parameters. Steps were timed and totals are scaled to the {steps:,} of the default{now},"
     yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
-    yield "network leaves idle, such as a GPU; none was measured. On a CPU, trainings are stacked by default only where the steps are"
+    yield "network leaves idle, such as a GPU; none was measured. On a CPU `adtool bench` stacks only if asked (`--stack`), where steps are"
     yield f"small: there it pays.{outdated(data['default network']['parameters'], MaskedCfmConfig())}\n"
     yield "| CPU minutes | training | templates | scan |"
     yield "|---|---|---|---|"
@@ -122,9 +122,10 @@ def simulation(data: dict[str, Any]) -> Iterator[str]:
     yield "## Simulated dijets against those of the LHC Olympics\n"
     yield "Two-sample AUC of boosted trees on background events: 0.5 means that they cannot be told apart. Features are those of 3.3 to"
     yield "3.7 TeV, of events whose jets both have |phi| < 2.4: beyond, the taus of the LHC Olympics file are wrong. Mean and standard"
-    yield "deviation over repetitions of the folds. The file is that of the [comparison of methods](methods.md), the package's own dijets"
-    yield "are those that `adtool data simulate dijets` makes.\n"
-    samples = {"the package's dijets": data["background"]} | {f"`{name}`": row for name, row in data.items() if name.endswith(".npz")}
+    yield "deviation over repetitions of the folds. The package's own dijets are those that `adtool data simulate dijets` makes; those of"
+    yield "the [comparison of methods](methods.md) are of an earlier generator.\n"
+    samples = {"the package's dijets": data["background"]}
+    samples |= {f"those of the comparison (`{name}`)": row for name, row in data.items() if name.endswith(".npz")}
     yield f"| AUC against the LHC Olympics | {' | '.join(samples)} |"
     yield f"|---|{'---|' * len(samples)}"
     for key in (key for key in data["background"] if key.startswith("auc, ")):

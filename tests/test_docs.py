@@ -33,7 +33,7 @@ LINK = re.compile(r"\]\(([^)\s#:]*)(?:#([\w-]+))?\)")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 SHOWN = [
     ROOT / "README.md",
-    *(path for path in PAGES if path.parent.name in {"how-to", "tutorials", "docs", "explanation", "reference", "api"}),
+    *(path for path in PAGES if path.parent.name in {"how-to", "tutorials", "docs", "explanation", "measured", "reference", "api"}),
 ]
 
 

@@ -165,23 +165,42 @@ def test_the_final_table_names_metrics_with_intervals_events_times_and_folder(ba
     assert "from the cache;" in done.output
 
 
-def test_a_search_without_truth_tells_its_excess(cache, tmp_path):
+@pytest.fixture
+def unlabelled(tmp_path):
+    """Options that search a table without truth, and its masses; column ``w`` is 0 for signal, 1 for background."""
     rng = np.random.default_rng(0)
-    m = 2.5 + rng.exponential(0.6, 6000)
+    m, w = 2.5 + rng.exponential(0.6, 6000), np.ones(6000)
     x = rng.normal(size=(6000, 2)) + 0.3 * m[:, None]
-    m[:150], x[:150] = rng.normal(3.5, 0.05, 150), rng.normal(2.5, 0.2, (150, 2))
+    m[:150], x[:150], w[:150] = rng.normal(3.5, 0.05, 150), rng.normal(2.5, 0.2, (150, 2)), 0
     keep = m < 5
-    np.savetxt(tmp_path / "t.csv", np.column_stack([m, x])[keep], delimiter=",", header="m,a,b", comments="")
+    np.savetxt(tmp_path / "t.csv", np.column_stack([m, x, w])[keep], delimiter=",", header="m,a,b,w", comments="")
     table = ["--data", "table", "--set", f"data.path={tmp_path / 't.csv'}", "--set", "data.mass=m", "--set", "data.features=a,b"]
-    done = adtool("run", *table, "--preset", "smoke", "--window", 3.3, 3.7, "--out", tmp_path, "--json")
+    return [*table, "--preset", "smoke", "--window", 3.3, 3.7, "--out", tmp_path, "--json"], m[keep]
+
+
+def test_a_search_without_truth_tells_its_excess(cache, unlabelled):
+    options, m = unlabelled
+    done = adtool("run", *options)
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout.splitlines()[-1])
 
     with h5py.File(Path(told["run"]) / "scores.h5") as file:
-        np.testing.assert_allclose(file["events/m"][()], m[keep][file["events/row"][()]], rtol=1e-6)
+        np.testing.assert_allclose(file["events/m"][()], m[file["events/row"][()]], rtol=1e-6)
     assert told["metrics"]["excess-z@1e-1"] > 3
     assert told["metrics"]["observed@1e-1"] > told["metrics"]["expected@1e-1-hi"]
     assert told["skipped"]["auc"] == "needs truth"
+
+
+def test_a_signal_of_weight_zero_is_not_there(cache, unlabelled):
+    options, _ = unlabelled
+    done = adtool("run", *options, "--set", "data.weight=w")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout.splitlines()[-1])
+
+    with h5py.File(Path(told["run"]) / "scores.h5") as file:
+        inside = (file["events/m"][()] > 3.3) & (file["events/m"][()] < 3.7)
+        assert told["metrics"]["expected@1e-1"] == pytest.approx(0.1 * file["events/weight"][()][inside].sum())
+    assert told["metrics"]["excess-z@1e-1"] < 2
 
 
 def test_the_negative_control_says_so(base, tmp_path):

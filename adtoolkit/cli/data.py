@@ -69,6 +69,8 @@ def _report(inspection: Inspection, picture: Path | None) -> None:
     console.print(f"\nmass      {s.mass or 'no column was recognised'}", markup=False)
     console.print(f"features  {', '.join(s.features) or 'none found'}", markup=False)
     console.print(f"truth     {s.truth or 'none: nobody knows which events are signal'}", markup=False)
+    if s.weight:
+        console.print(f"weights   {s.weight}", markup=False)
     if picture is not None:
         console.print(f"picture   {picture}", markup=False)
     if s.command:

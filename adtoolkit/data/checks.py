@@ -73,6 +73,22 @@ def as_truth(name: str, column: NDArray[Any]) -> NDArray[np.int8]:
     )
 
 
+def as_weight(name: str, column: NDArray[Any]) -> NDArray[np.float64]:
+    """[N] float64 event weights; NaN pass, as `finite_rows` looks for them.
+
+    Raises:
+        DataError: for text, or weights below zero.
+    """
+    if column.dtype.kind not in "fiub":
+        raise DataError(f"The weight '{name}' must be a number, but it holds text, such as {_example(column)}.", "Choose another column.")
+    if (negative := column < 0).any():
+        raise DataError(
+            f"The weight '{name}' is negative in {int(negative.sum())} of {len(column)} events, down to {column[negative].min():g}.",
+            "No method here can use such events: cut them away (data.cuts), or leave the weights out.",
+        )
+    return column.astype(np.float64)
+
+
 def finite_rows(columns: Mapping[str, NDArray[Any]], drop: bool, counts: MutableMapping[str, int]) -> NDArray[np.bool_]:
     """[N] which events have only finite values in single precision; counts those that do not.
 

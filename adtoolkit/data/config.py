@@ -117,6 +117,8 @@ class TableConfig(SourceConfig):
         mass: Column of the resonant mass, or ``name = expression`` of columns.
         features: Columns, or ``name = expression`` of columns.
         truth: Column that is 1 for signal and 0 for background; empty where nobody knows.
+        weight: Column of the event weights, or ``name = expression``, none of them negative: an event of weight w stands for w events.
+            Empty: every event counts once.
         cuts: Conditions that all events must meet, for example ``pt > 1200``: of columns, and of what the formulas of mass and features
             define, before ``scale``.
         reference: Condition that marks events known to be background, for example ``region == 2``; they are taken out of the data.
@@ -129,6 +131,7 @@ class TableConfig(SourceConfig):
     key: str = ""
     mass: str = ""
     truth: str = ""
+    weight: str = ""
     cuts: Names = ()
     reference: str = ""
     reference_path: str = ""

@@ -1,4 +1,4 @@
-"""What a file holds, and how it could be searched: columns, ranges, a guess at mass, features and truth."""
+"""What a file holds, and how it could be searched: columns, ranges, a guess at mass, features, truth and weights."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from adtoolkit.errors import DataError
 
 _MASSES: Final = ("mjj", "mll", "mgg", "mgammagamma", "m4l", "minv", "invmass", "invariantmass", "mass", "m")
 _TRUTHS: Final = ("label", "truth", "issignal", "signal", "target", "y")
+_WEIGHTS: Final = ("weight", "weights", "eventweight", "evtweight", "mcweight", "mceventweight", "genweight")
 _FEATURES: Final = 6  # suggested at most; the user knows better
 _PAIR_E: Final = "M = sqrt((E1+E2)**2 - (px1+px2)**2 - (py1+py2)**2 - (pz1+pz2)**2)"
 _PAIR_PT: Final = "M = sqrt(2*pt1*pt2*(cosh(eta1-eta2) - cos(phi1-phi2)))"
@@ -57,6 +58,7 @@ class Suggestion:
         mass: Column or formula of the mass, or in words how it is calculated; empty where nothing fits.
         features: Names of the features.
         truth: Column of the truth, or empty.
+        weight: Column of the event weights, or empty.
         window: A window to begin with; an example, not a finding.
         command: The command that would follow; empty where no mass was found.
     """
@@ -65,6 +67,7 @@ class Suggestion:
     mass: str
     features: tuple[str, ...]
     truth: str
+    weight: str
     window: tuple[float, float] | None
     command: str
 
@@ -98,6 +101,7 @@ class Inspection:
                 "mass": s.mass or None,
                 "features": list(s.features),
                 "truth": s.truth or None,
+                "weight": s.weight or None,
                 "window": list(s.window) if s.window else None,
                 "command": s.command or None,
             },
@@ -116,6 +120,7 @@ def inspect_file(path: Path, key: str = "") -> Inspection:
     rows = len(next(iter(columns.values()), ()))
     m: NDArray[Any] | None
     x: dict[str, NDArray[Any]]
+    weight = ""
     infos = tuple(_info(name, column) for name, column in columns.items())
     if kind == "npy" and "m" in columns:
         source, mass, m, truth = "lhco", "column 1", columns["m"], "label"
@@ -127,12 +132,14 @@ def inspect_file(path: Path, key: str = "") -> Inspection:
             m, x = dijet_mass(columns), dijet_features(columns, DIJET_FEATURES)
     else:
         source = "table"
-        mass, truth = _guess_mass(columns), _guess_truth(columns)
+        mass, truth, weight = _guess_mass(columns), _guess_truth(columns), _guess_weight(columns)
         m = _evaluate(mass, columns) if mass else None
         with np.errstate(all="ignore"):
             x = {text: _evaluate(text, columns) for text in _MOTION.get(mass) or _guess_features(infos, mass, truth, columns)}
     window = _window(m) if m is not None else None
-    suggestion = Suggestion(source, mass, tuple(x), truth, window, _command(path, key, source, mass, x, truth, window, _invalid(m, x)))
+    labels = {"truth": truth, "weight": weight}
+    command = _command(path, key, source, mass, x, labels, window, _invalid(m, x))
+    suggestion = Suggestion(source, mass, tuple(x), truth, weight, window, command)
     drawn = {text.partition("=")[0].strip(): values for text, values in x.items()}
     return Inspection(path, kind, rows, infos, suggestion, m, drawn, columns[truth] if truth else None)
 
@@ -181,11 +188,19 @@ def _guess_truth(columns: Mapping[str, NDArray[Any]]) -> str:
     return ""
 
 
+def _guess_weight(columns: Mapping[str, NDArray[Any]]) -> str:
+    """A column of weights that can be used: it varies, and none is negative."""
+    for name, column in columns.items():
+        if _bare(name) in _WEIGHTS and column.dtype.kind in "fiu" and len(column) and column.min() >= 0 and np.ptp(column) > 0:
+            return name
+    return ""
+
+
 def _guess_features(infos: Sequence[ColumnInfo], mass: str, truth: str, columns: Mapping[str, NDArray[Any]]) -> list[str]:
-    """Floating-point columns that vary and are not the mass itself."""
+    """Floating-point columns that vary and are neither the mass itself nor a weight."""
     chosen: list[str] = []
     for c in infos:
-        if not c.dtype.startswith("float") or c.lo is None or c.constant or c.name in {mass, truth}:
+        if not c.dtype.startswith("float") or c.lo is None or c.constant or c.name in {mass, truth} or _bare(c.name) in _WEIGHTS:
             continue
         if any(
             np.array_equal(columns[c.name], columns[other], equal_nan=True) for other in (*chosen, *([mass] if mass in columns else []))
@@ -216,14 +231,21 @@ def _window(m: NDArray[Any]) -> tuple[float, float] | None:
 
 
 def _command(
-    path: Path, key: str, source: str, mass: str, x: Mapping[str, Any], truth: str, window: tuple[float, float] | None, invalid: bool
+    path: Path,
+    key: str,
+    source: str,
+    mass: str,
+    x: Mapping[str, Any],
+    labels: Mapping[str, str],
+    window: tuple[float, float] | None,
+    invalid: bool,
 ) -> str:
     if not mass or not x:
         return ""
     options = {"path": str(path)}
     if source == "table":
         options |= {"key": key} if key else {}
-        options |= {"mass": mass, "features": ",".join(x)} | ({"truth": truth} if truth else {})
+        options |= {"mass": mass, "features": ",".join(x)} | {name: column for name, column in labels.items() if column}
     options |= {"drop_invalid": "true"} if invalid else {}
     words = ["adtool", "run", "--data", source]
     for name, value in options.items():

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adtoolkit.data.checks import as_float, as_truth, check_features, check_sample, check_signs, finite_rows
+from adtoolkit.data.checks import as_float, as_truth, as_weight, check_features, check_sample, check_signs, finite_rows
 from adtoolkit.data.config import TableConfig
 from adtoolkit.data.expressions import Expression, definition
 from adtoolkit.data.readers import read_columns
@@ -25,6 +25,15 @@ class _Events(NamedTuple):
     known: NDArray[np.bool_]
     features: list[str]
     mass: str
+
+
+class _Columns(NamedTuple):
+    """What was read, and the definitions: a name, and the formula if it is no column."""
+
+    there: dict[str, NDArray[Any]]
+    mass: tuple[str, Expression | None]
+    features: dict[str, Expression | None]
+    weight: dict[str, Expression | None]
 
 
 class Table(DataSource[TableConfig]):
@@ -69,8 +78,8 @@ class Table(DataSource[TableConfig]):
     ) -> _Events:
         """The events of a file that pass the cuts; which of them are known to be background, if a condition says so."""
         config = self.config
-        columns, (mass, m_of), features = self._read(path, [*cuts, *([known] if known is not None else [])], truth)
-        for name, formula in {mass: m_of, **features}.items():  # conditions may name what the formulas define
+        columns, (mass, m_of), features, weight = self._read(path, [*cuts, *([known] if known is not None else [])], truth)
+        for name, formula in {mass: m_of, **features, **weight}.items():  # conditions may name what the formulas define
             if formula is not None and name not in columns:
                 columns[name] = _column(name, formula, columns)
         good = np.ones(len(next(iter(columns.values()))), bool)
@@ -92,23 +101,25 @@ class Table(DataSource[TableConfig]):
         chosen = known(columns) if known is not None else np.zeros(len(row), bool)
         wanted = {name: _column(name, of, columns) for name, of in features.items()}
         m = _column(mass, m_of, columns) * config.scale
-        good = finite_rows({**wanted, mass: m}, config.drop_invalid, counts)
+        weights = {name: as_weight(name, columns[name] if of is None else _column(name, of, columns)) for name, of in weight.items()}
+        good = finite_rows({**wanted, mass: m, **weights}, config.drop_invalid, counts)
         if not good.all():
             wanted, m, row = {name: column[good] for name, column in wanted.items()}, m[good], row[good]
             labels, chosen = labels[good] if labels is not None else None, chosen[good]
+            weights = {name: column[good] for name, column in weights.items()}
         signed = check_signs({**wanted, mass: m}, counts)
         x = np.column_stack([signed[name] for name in wanted]).astype(np.float32)
-        return _Events(Sample(x, signed[mass].astype(np.float32), truth=labels, row=row), chosen, list(wanted), mass)
+        w = next((column.astype(np.float32) for column in weights.values()), None)
+        return _Events(Sample(x, signed[mass].astype(np.float32), truth=labels, row=row, weight=w), chosen, list(wanted), mass)
 
-    def _read(
-        self, path: str, conditions: list[Expression], truth: str
-    ) -> tuple[dict[str, NDArray[Any]], tuple[str, Expression | None], dict[str, Expression | None]]:
-        """The columns needed, the definition of the mass, and those of the features."""
+    def _read(self, path: str, conditions: list[Expression], truth: str) -> _Columns:
+        """The columns needed, and the definitions of mass, features and weight."""
         config = self.config
+        texts = [config.mass, *config.features, *([config.weight] if config.weight else [])]
         defined: list[tuple[str, Expression | None]] = []
 
         def choose(known: list[str]) -> list[str]:
-            defined.extend(definition(text, known) for text in (config.mass, *config.features))
+            defined.extend(definition(text, known) for text in texts)
             names = [name for name, formula in defined if formula is None]
             for formula in (f for _, f in defined if f is not None):
                 names += sorted(formula.names)
@@ -125,14 +136,17 @@ class Table(DataSource[TableConfig]):
             return list(dict.fromkeys(names))
 
         columns = read_columns(Path(path).expanduser(), config.key, choose)
-        mass, *features = defined
+        mass, features, weight = defined[0], defined[1 : 1 + len(config.features)], defined[1 + len(config.features) :]
         names = [name for name, _ in features]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise DataError(f"Duplicated features: {', '.join(repr(name) for name in twice)}.", "Name each feature once.")
         if config.truth and config.truth in names:
             raise DataError(f"The truth column '{config.truth}' is among the features.", "Leave it out: no method may see it.")
-        return columns, mass, dict(features)
+        for name, _ in weight:
+            if name in names:
+                raise DataError(f"The weight '{name}' is among the features.", "Leave it out of one of them.")
+        return _Columns(columns, mass, dict(features), dict(weight))
 
 
 def _column(name: str, formula: Expression | None, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:

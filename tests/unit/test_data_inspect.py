@@ -54,6 +54,17 @@ def test_columns_are_described(table):
     assert info["run"].hi == 8
 
 
+@pytest.mark.parametrize(("weights", "suggested"), [((0.5, 2), "evt_weight"), ((-1, 1), ""), ((1, 1), "")])
+def test_weights_are_no_feature_and_suggested_if_they_can_be_used(tmp_path, weights, suggested):
+    rng = np.random.default_rng(0)
+    columns = {"m": rng.uniform(2, 5, N), "evt_weight": np.resize(weights, N).astype(float), "a": rng.normal(size=N)}
+    np.savez(tmp_path / "e.npz", **columns)
+    s = inspect_file(tmp_path / "e.npz").suggestion
+
+    assert (s.features, s.weight) == (("a",), suggested)
+    assert ("data.weight=evt_weight" in s.command) == bool(suggested)
+
+
 def test_mass_features_and_truth_are_suggested(table):
     s = inspect_file(table).suggestion
 

@@ -51,6 +51,27 @@ def test_columns_cuts_units_and_truth(load, columns):
     assert sorted(np.concatenate([data.events.m, data.test.m])) == pytest.approx(sorted(columns["mjj"][good] / 1000), rel=1e-6)
 
 
+@pytest.mark.parametrize("weight", ["w", "v = w * pt / 1000"])
+def test_weights_stay_with_their_events(load, columns, weight):
+    columns["w"] = np.arange(N) % 5
+    data = load(columns, weight=weight, truth="label", cuts="pt > 1200", n_signal=10, n_background=200)
+
+    expected = columns["w"] * (columns["pt"] / 1000 if "=" in weight else 1)
+    for part in (data.events, data.test, data.reference):
+        assert part.weight == pytest.approx(expected[part.row], rel=1e-6)
+
+
+def test_events_without_a_weight_are_dropped_with_those_without_a_feature(load, columns):
+    columns["w"] = np.ones(N)
+    columns["w"][:3], columns["a"][2:5] = np.nan, np.nan
+    with pytest.raises(DataError, match="5 of 400 events have NaN or infinite values: 3 in 'a', 3 in 'w'"):
+        load(columns, weight="w")
+    data = load(columns, weight="w", drop_invalid=True)
+
+    assert len(data.events.weight) == len(data.events) == N - 5
+    assert data.counts["dropped: NaN or infinite"] == 5
+
+
 def test_truth_defaults_to_everything_staying_in_the_data(load, columns):
     data = load(columns, truth="label")
 
@@ -91,6 +112,10 @@ def test_cuts_may_name_what_formulas_define(load, columns):
         ({"features": "a,mjj"}, DataError, "is the mass 'mjj' itself"),
         ({"features": "a,label", "truth": "label"}, DataError, "truth column 'label' is among the features"),
         ({"features": ("a", "c = 0*a + 1")}, DataError, "'c' is constant"),
+        ({"weight": "wt"}, UnknownNameError, "no column 'wt'.*Did you mean 'pt'"),
+        ({"weight": "v = -pt"}, DataError, r"The weight 'v' is negative in 400 of 400 events, down to -1"),
+        ({"weight": "kind"}, DataError, "The weight 'kind' must be a number, but it holds text"),
+        ({"weight": "a"}, DataError, "The weight 'a' is among the features"),
         ({"features": ("a", "c = a + 0")}, DataError, "'a' and 'c' are duplicated"),
         ({"features": ("a", "c = log(b)")}, DataError, r"NaN or infinite values: \d+ in 'c'"),
         ({"mass": "m = -mjj"}, DataError, "'m' is negative in 400 of 400"),
