@@ -23,6 +23,7 @@ from adtoolkit.background import Background
 from adtoolkit.context import RunContext
 from adtoolkit.densities import LOWEST, Densities, possible
 from adtoolkit.errors import AdtoolError, RunError
+from adtoolkit.events import Event
 from adtoolkit.folds import train_val
 from adtoolkit.interfaces import FitTask, Model, TrainsTogether
 from adtoolkit.plugin import Component
@@ -64,22 +65,32 @@ class Part:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where and how stages are made."""
+    """Where and how stages are made. What is noted meanwhile is cached with the stage, and told again where it is reused."""
 
     store: Store
     context: RunContext
     overwrite: Mapping[str, Overwrite]
     made: list[str] = field(default_factory=list)  # stages begun, so that a refusal before the first is told apart
+    heard: list[str] = field(default_factory=list, init=False)  # notes so far
+
+    def __post_init__(self) -> None:
+        tell = self.context.tell
+
+        def listen(event: Event) -> None:
+            if event.kind == "note":
+                self.heard.append(event.text)
+            tell(event)
+
+        object.__setattr__(self, "context", replace(self.context, tell=listen))
 
     def stage(self, stage: str, key: Mapping[str, Any], make: Any, label: str, parts: tuple[Part, ...]) -> Entry:
         """Look a stage up or make it, and tell."""
-        from adtoolkit.events import Event
-
         tell = self.context.tell
         source = {part.record.name: part.source for part in parts}
 
         def announced(folder: Path, work: Path) -> Mapping[str, Any]:
             self.made.append(stage)
+            before = len(self.heard)
             tell(Event("started", stage, label))
             _clear_if_stale(work, source)
             try:
@@ -92,11 +103,11 @@ class Workshop:
                     raise RunError(what, "Use fewer --jobs, a smaller batch or network, or --device cpu.") from error
                 what = f"The stage '{stage}' of '{parts[0].record.name}' failed: {type(error).__name__}: {error}."
                 raise RunError(what, f"Try: adtool check {parts[0].record.name}") from error
-            return {**made, "source": source}
+            return {"notes": self.heard[before:], **made, "source": source}
 
         strategy = self.overwrite.get(stage, "only-missing")
         entry = self.store.get(stage, key_of(key), announced, describe=key, overwrite=strategy, waiting=self.context.note)
-        for note in entry.notes:
+        for note in (*entry.notes, *(entry.meta.get("notes", ()) if entry.reused else ())):
             tell(Event("note", stage, label, text=note))
         if entry.reused and entry.meta.get("source") != source:
             changed = ", ".join(name for name, digest in source.items() if entry.meta.get("source", {}).get(name) != digest)
@@ -166,6 +177,7 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
     missing = [i for i, entry in enumerate(ready) if entry is None]
     made: dict[int, Model] = {}
     share: dict[str, float] = {}
+    before = [len(job.shop.heard) for job in jobs]
     if missing:
         watch = Stopwatch()
         store = jobs[0].shop.store
@@ -184,7 +196,8 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
 
         def make(folder: Path, work: Path, i: int = i, job: FitJob = job) -> Mapping[str, Any]:
             del work
-            return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made), **share}
+            notes = job.shop.heard[before[i] :]
+            return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made), "notes": notes, **share}
 
         entries.append(job.shop.stage("fit", key, make, estimator.record.name, (estimator,)))
     if missing:

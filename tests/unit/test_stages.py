@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,8 +10,10 @@ import pytest
 from adtoolkit.background import Background
 from adtoolkit.config import NoOptions
 from adtoolkit.context import RunContext
+from adtoolkit.control import in_region
 from adtoolkit.densities import LOWEST
 from adtoolkit.errors import RunError
+from adtoolkit.folds import train_val
 from adtoolkit.plugin import Component
 from adtoolkit.stages import FitJob, Part, Workshop, fit_model, fit_models, read_densities, tabulate_densities
 from adtoolkit.store import Store
@@ -40,6 +42,7 @@ class Lines:
     @staticmethod
     def _line(train, ctx):
         assert ctx.workdir.is_dir()
+        ctx.note(f"{len(train)} lines.")
         return LineModel(slope=(float(train.m.mean()), float(ctx.rng("start").random())))
 
 
@@ -117,6 +120,35 @@ class Counting:
     def log_prob(self, x: Array, cond: Array) -> Array:
         self.asked.append(len(x))
         return ToyModel().log_prob(x, cond)
+
+
+def listeners(store, n):
+    """Trainings, and what each is told."""
+    told = [[] for _ in range(n)]
+    shops = [Workshop(store, RunContext(tell=one.append), {}) for one in told]
+    return [replace(job, shop=shop) for job, shop in zip(jobs(store, n), shops, strict=True)], told
+
+
+def notes(told):
+    return [[event.text for event in one if event.kind == "note"] for one in told]
+
+
+def test_what_a_training_noted_is_told_again_where_its_model_is_reused(store):
+    for _ in range(2):
+        (job,), told = listeners(store, 1)
+        fit_model(job.shop, part(Lines()), job.train_on, job.window)
+        fit_model(in_region(job.shop, job.window), part(Lines()), job.train_on, None)
+        n = len(train_val(job.train_on, np.random.default_rng(0))[0])
+        assert notes(told) == [[f"{n} lines.", f"In the control region from 2.5 to 2.9: {n} lines."]]
+
+
+def test_of_models_trained_together_each_keeps_its_own_notes(store):
+    for _ in range(2):
+        trainings, told = listeners(store, 2)
+        fit_models(part(Lines()), trainings)
+        sizes = [len(train_val(job.train_on, np.random.default_rng(0))[0]) for job in trainings]
+        assert notes(told) == [[f"{n} lines."] for n in sizes]
+        assert sizes[0] != sizes[1]
 
 
 def test_densities_are_evaluated_once_and_serve_every_later_question(store):
