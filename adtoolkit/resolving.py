@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -195,6 +195,7 @@ class _Layers:
         usual = (*DEFAULT_METRICS, *(METRICS_OF_WINDOWS if window else ()), *(METRICS_OF_RATIOS if Cap.LOG_RATIO in scores else ()))
         listed = {"names": usual, **{key: table["names"] for table in (file, flags) for key in ("names",) if key in table}}
         names = tuple(dict.fromkeys(fill(MetricsSection, "metrics", {**listed, "values": {}}, "metrics key").names))
+        self._unused_metrics(tables, names, named="names" in file or "names" in flags)
         values, presets = {}, set[str]()
         for name in names:
             component = self.registry.get("metric", name).component
@@ -205,6 +206,17 @@ class _Layers:
             given.pop("preset", None)
             values[name] = build(options, component, preset, {**given, **tables["flags"].get(name, {})})
         return MetricsSection(names=names, preset=presets.pop() if len(presets) == 1 else "default", values=values)
+
+    def _unused_metrics(self, tables: Mapping[str, Mapping[str, Any]], names: Sequence[str], *, named: bool) -> None:
+        """Options of metrics that are not computed must be right too; as flags they are refused where the metrics are named."""
+        for layer, of_metrics in tables.items():
+            for metric in sorted(of_metrics.keys() - set(names)):
+                component = self.registry.get("metric", metric).component
+                given = {key: value for key, value in of_metrics[metric].items() if key != "preset"}
+                build(self.registry.config_class(component), component, "default", given)
+                if named and layer == "flags":
+                    what = f"metrics.{metric}.{next(iter(given), 'preset')} has no effect: '{metric}' is not among metrics.names."
+                    raise ConfigError(what, f"Leave it out, or compute it: --set metrics.names={','.join([*names, metric])}")
 
     def window(self, data: ComponentConfig) -> Window | None:
         """The window as given, or none; an end that is not given is the data's own, if they have one."""

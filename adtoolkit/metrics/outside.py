@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adtoolkit.context import RunContext
-from adtoolkit.errors import DataError
+from adtoolkit.data.checks import check_labels
+from adtoolkit.errors import ConfigError, DataError
 from adtoolkit.events import Event
 from adtoolkit.registry import default_registry
 from adtoolkit.scored import Scored
@@ -50,7 +51,9 @@ def evaluate(
         note: Called with what a run would note, for example efficiencies that are left out.
 
     Raises:
-        DataError: if lengths differ, values are not finite, there are no events, or a metric needs their features.
+        ConfigError: if there are options of a metric that is not asked for.
+        DataError: if lengths differ, values are not finite, weights negative or all zero, there are no events, or a metric needs their
+            features.
         UnknownNameError: if there is no such metric.
 
     Example:
@@ -61,14 +64,21 @@ def evaluate(
         (['auc', 'auc-hi', 'auc-lo'], 0.8)
     """
     registry = default_registry()
+    for name in [*metrics, *(options or {})]:
+        registry.get("metric", name)
+    if unused := sorted((options or {}).keys() - set(metrics)):
+        raise ConfigError(f"There are options of '{unused[0]}', which is not among the metrics: {', '.join(metrics)}.", "Leave them out.")
     scored = _scored(m, score, truth, weight, template, None if window is None else Window(*window))
     if note is not None and (tied := len(np.unique(np.asarray(score))) - len(np.unique(scored.score))):
         note(f"{tied:,} scores cannot be told from others in single precision; give log-odds instead of probabilities, or ranks.")
     has = {name for name, given in (("truth", truth), ("template", template)) if given is not None}
     found: dict[str, float] = {}
 
+    said = set[str]()  # several metrics may note the same
+
     def tell(event: Event) -> None:
-        if note is not None and event.kind == "note":
+        if note is not None and event.kind == "note" and event.text not in said:
+            said.add(event.text)
             note(event.text)
 
     for name in metrics:
@@ -86,6 +96,8 @@ def evaluate(
 def _column(name: str, values: ArrayLike, n: int | None = None) -> NDArray[np.float32]:
     """[N] finite numbers, as many as there are events."""
     column = np.asarray(values)
+    if column.dtype.kind not in "fiub":
+        raise DataError(f"'{name}' holds no numbers ({column.dtype}).")
     if column.ndim != 1 or (n is not None and len(column) != n):
         raise DataError(f"'{name}' has the shape {list(column.shape)} where {[n] if n is not None else 'one column'} is needed.")
     if not len(column) or not np.isfinite(column).all():
@@ -105,7 +117,7 @@ def _scored(
     mass = _column("m", m)
     n = len(mass)
     labels = None if truth is None else _column("truth", truth, n)
-    if labels is not None and not np.isin(labels, (0, 1)).all():
+    if labels is not None and not np.isin(labels, (0, 1)).all():  # before they are made integers
         raise DataError("'truth' holds other values than 0 and 1.", "Make it 1 for signal and 0 for background.")
     drawn = None
     if template is not None:
@@ -116,6 +128,7 @@ def _scored(
         truth=None if labels is None else labels.astype(np.int8),
         weight=None if weight is None else _column("weight", weight, n),
     )
+    check_labels(events)
     return Scored(
         events=events,
         score=_column("score", score, n),

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from adtoolkit.context import RunContext
-from adtoolkit.errors import DataError, UnknownNameError
+from adtoolkit.errors import ConfigError, DataError, UnknownNameError
 from adtoolkit.metrics.outside import evaluate
 from adtoolkit.registry import default_registry
 from adtoolkit.scored import Scored
@@ -91,11 +91,28 @@ def test_template_gives_the_excess_without_truth(table) -> None:
         ({"truth": np.full(6600, 2)}, "'truth' holds other values than 0 and 1"),
         ({"template": (np.zeros(4), np.zeros(5))}, "template scores"),
         ({"metrics": ["closure"]}, "'closure' compares features, of which there are none here"),
+        ({"m": np.full(6600, "x")}, "'m' holds no numbers"),
+        ({"weight": np.resize([1, -1], 6600)}, "Event weights are negative"),
+        ({"weight": np.zeros(6600)}, "Event weights are negative, not finite or all zero"),
     ],
 )
 def test_malformed_tables_are_refused(table, change, message) -> None:
     with pytest.raises(DataError, match=message):
         evaluate(**{**table, **change})
+
+
+def test_options_of_metrics_that_are_not_asked_for_are_refused(table) -> None:
+    with pytest.raises(ConfigError, match="options of 'sic', which is not among the metrics: auc"):
+        evaluate(**table, metrics=["auc"], options={"sic": {"at": (0.1,)}})
+    with pytest.raises(UnknownNameError, match="Did you mean 'sic'"):
+        evaluate(**table, metrics=["auc"], options={"sik": {}})
+
+
+def test_what_several_metrics_note_is_said_once(table) -> None:
+    heard = []
+    evaluate(**table, window=(3.2, 3.8), note=heard.append)
+
+    assert len(heard) == len(set(heard)) > 0
 
 
 def test_unknown_metric_is_refused_with_the_nearest(table) -> None:

@@ -255,6 +255,8 @@ def test_digest_ignores_where_the_run_is_kept_and_nothing_else(registry: Registr
         ({"metrics__names": Text("auc,sicc")}, "There is no metric 'sicc'"),
         ({"metrics__sic__at": Text("x")}, "metrics.sic.at = x is not allowed"),
         ({"metrics__sic__att": Text("1")}, "There is no sic option 'att'"),
+        ({"metrics__names": Text("auc"), "metrics__sic__att": Text("1")}, "There is no sic option 'att'"),
+        ({"metrics__names": Text("auc"), "metrics__sic__at": Text("0.1")}, "has no effect: 'sic' is not among metrics.names"),
         ({"windo__lo": Text("1")}, "There is no configuration table 'windo'"),
         ({"sed": Text("1")}, "There is no configuration key 'sed'; there is: preset, seed. Did you mean 'seed'?"),
         ({"estimator__name": "clash"}, "has an option named name, which the run itself uses"),
