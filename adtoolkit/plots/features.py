@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from adtoolkit.metrics.closure import equal_edges, pulls, true_background
 from adtoolkit.metrics.config import ClosureConfig
-from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, counted, figure, legend, skewed_edges, tidy
+from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, counted, figure, legend_below, skewed_edges, tidy
 from adtoolkit.scored import Scored
 from adtoolkit.types import Sample
 
@@ -35,7 +35,6 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
     inside = scored.events[scored.inside(scored.events)]
     true = true_background(scored) if scored.events.truth is not None else inside[:0]
     reference, name = (true, "true background") if len(true) else (inside, "data")
-    data, background = inside.x, true.x if len(true) else None
     chosen = _chosen(scored, reference)
     n = len(chosen)
     columns = min(n, COLUMNS)
@@ -47,17 +46,16 @@ def draw_features(scored: Scored, metrics: Mapping[str, float]) -> Figure | None
         ax = fig.add_subplot(panels[2 * row, column])
         low = fig.add_subplot(panels[2 * row + 1, column], sharex=ax)
         drawn = scored.template.x[:, i]
-        edges, scale = skewed_edges(data[:, i], drawn)
-        _panel(ax, edges, data[:, i], drawn, background[:, i] if background is not None else None)
+        edges, scale = skewed_edges(inside.x[:, i], drawn)
+        _panel(ax, edges, i, inside, drawn, true)
         _pulls(low, edges, reference.x[:, i], drawn, reference.weight)
         if scale == "symlog":
             _logarithmic(ax, edges)
         ax.tick_params(labelbottom=False)
         tidy(low, scored.features[i], "template pull" if column == 0 else "")
         if column == 0:
-            ax.set_ylabel("events / bin")
-        if place == 0:
-            legend(ax)
+            ax.set_ylabel("events / bin" if inside.weight is None else "weighted events / bin")
+    legend_below(fig, 3)
     closure = f"; two-sample AUC {metrics['closure-auc']:.3f}" if "closure-auc" in metrics else ""
     where = "template" if scored.window is None else "template in the window"
     some = "" if n == len(scored.features) else f" (the {n} largest of {len(scored.features)} features)"
@@ -75,16 +73,20 @@ def _chosen(scored: Scored, reference: Sample) -> list[int]:
     return sorted(int(i) for i in np.argsort(worst)[-PANELS:])
 
 
-def _panel(
-    ax: Axes, edges: NDArray[np.float64], data: NDArray[np.floating], drawn: NDArray[np.floating], background: NDArray[np.floating] | None
-) -> None:
-    points, template = counted(data, edges), counted(drawn, edges) * len(data) / len(drawn)
+def _panel(ax: Axes, edges: NDArray[np.float64], i: int, data: Sample, drawn: NDArray[np.floating], background: Sample) -> None:
+    points, squares = (counted(data.x[:, i], edges, data.weights, power) for power in (1, 2))
+    total = float(points.sum())
+    template = counted(drawn, edges) * total / len(drawn)
+    highest = max(float(points.max()), float(template.max()))
     ax.stairs(template, edges, color=BLUE, fill=True, alpha=0.25)
     ax.stairs(template, edges, color=BLUE, linewidth=1.2, label="template")
-    if background is not None:
-        ax.stairs(counted(background, edges) * len(data) / len(background), edges, color=GREEN, linewidth=1.2, label="true background")
-    ax.errorbar((edges[:-1] + edges[1:]) / 2, points, np.sqrt(points), fmt=".", color=BLACK, markersize=4, linewidth=0.8, label="data")
-    ax.set_ylim(0, 1.25 * max(float(points.max()), float(template.max()), 1.0))
+    if len(background):
+        true = counted(background.x[:, i], edges, background.weights)
+        true *= total / (float(true.sum()) or 1.0)
+        highest = max(highest, float(true.max()))
+        ax.stairs(true, edges, color=GREEN, linewidth=1.2, label="true background")
+    ax.errorbar((edges[:-1] + edges[1:]) / 2, points, np.sqrt(squares), fmt=".", color=BLACK, markersize=4, linewidth=0.8, label="data")
+    ax.set_ylim(0, 1.1 * (highest or 1.0))
     tidy(ax)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from adtoolkit.metrics.selection import truth_is
 from adtoolkit.plots.style import BLACK, BLUE, GREEN, RED, clipped_edges, counted, figure, legend_below, mass_label, tidy
 from adtoolkit.scored import Scored
+from adtoolkit.types import Sample
 
 COLUMNS = 3
 
@@ -26,12 +27,13 @@ def draw_signal(scored: Scored) -> Figure | None:
     test = scored.test[scored.inside(scored.test) & truth_is(scored.test, 1)]
     true = test if len(test) else data[truth_is(data, 1)]
     known = "true signal of the test events" if len(test) else "true signal of the data"
-    kinds = [("data in the window", data, BLACK), ("template", scored.template, BLUE), (known, true, GREEN)]
-    kinds = [kind for kind in kinds if kind[1] is not None and len(kind[1])]
+    template = data[:0] if scored.template is None else scored.template
+    kinds = [("data in the window", data, BLACK), ("template", template, BLUE), (known, true, GREEN)]
+    kinds = [kind for kind in kinds if len(kind[1])]
     kinds.append(("learnt signal", scored.signal, RED))
 
-    def column(sample: object, i: int) -> NDArray[np.floating]:
-        return sample.m if i == 0 else sample.x[:, i - 1]  # type: ignore[attr-defined,no-any-return]
+    def column(sample: Sample, i: int) -> NDArray[np.floating]:
+        return sample.m if i == 0 else sample.x[:, i - 1]
 
     n = 1 + len(scored.features)
     columns = 2 if n == 4 else min(n, COLUMNS)  # four fill a square, and leave two places empty in rows of three
@@ -43,10 +45,11 @@ def draw_signal(scored: Scored) -> Figure | None:
             edges = clipped_edges(*(column(sample, i) for _, sample, _ in kinds))
         width = edges[1] - edges[0]
         for label, sample, colour in kinds:
-            count = counted(column(sample, i), edges)
-            height = count / max(float(count.sum()), 1.0) / width
+            count, squares = (counted(column(sample, i), edges, sample.weights, power) for power in (1, 2))
+            area = (float(count.sum()) or 1.0) * width
+            height = count / area
             if label.startswith("data"):
-                error = np.sqrt(count) / max(float(count.sum()), 1.0) / width
+                error = np.sqrt(squares) / area
                 ax.errorbar((edges[:-1] + edges[1:]) / 2, height, error, fmt=".", color=colour, markersize=3, linewidth=0.8, label=label)
             else:
                 filled = label == "learnt signal"
@@ -56,6 +59,6 @@ def draw_signal(scored: Scored) -> Figure | None:
         ax.set_ylim(bottom=0)
         tidy(ax, name, "density" if i % columns == 0 else "")
     legend_below(fig, 4 if columns > 2 else 2)
-    against = ", ".join(f"{label} ({len(sample):,})" for label, sample, _ in kinds[:-1] if sample is not None)
+    against = ", ".join(f"{label} ({len(sample):,})" for label, sample, _ in kinds[:-1])
     fig.suptitle(f"learnt signal ({len(scored.signal):,} draws of all folds) against\n{against}; each to area 1", fontsize="small")
     return fig

@@ -97,10 +97,13 @@ def skewed_edges(*values: NDArray[np.floating], bins: int = 40) -> tuple[NDArray
     return np.concatenate([[0.0], np.geomspace(smallest, edges[-1], bins)]), "symlog"
 
 
-def counted(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[bins] how many of the finite values; the first and the last bin hold what lies beyond."""
-    inside = np.clip(values[np.isfinite(values)].astype(np.float64), edges[0], edges[-1])
-    return np.histogram(inside, edges)[0].astype(np.float64)
+def counted(
+    values: NDArray[np.floating], edges: NDArray[np.float64], weight: NDArray[np.floating] | None = None, power: int = 1
+) -> NDArray[np.float64]:
+    """[bins] how many of the finite values, or the sum of a power of their weights; the first and the last bin hold what lies beyond."""
+    good = np.isfinite(values)
+    inside = np.clip(values[good].astype(np.float64), edges[0], edges[-1])
+    return np.histogram(inside, edges, weights=None if weight is None else weight[good].astype(np.float64) ** power)[0].astype(np.float64)
 
 
 def save(fig: Figure, path: Path) -> Path:

@@ -165,6 +165,36 @@ def test_panels_of_skewed_features_have_logarithmic_axes(scored):
     assert {panel.get_xscale() for panel in panels} == {"symlog"}
 
 
+def heights(fig):
+    """What is drawn as steps, and as points with errors, panel by panel."""
+    stairs = [patch.get_data().values for ax in fig.axes for patch in ax.patches if hasattr(patch, "get_data")]
+    points = [line.get_ydata() for ax in fig.axes for line in ax.lines if line.get_marker() == "."]
+    bars = [segment[:, 1] for ax in fig.axes for container in ax.containers for segment in container[2][0].get_segments()]
+    return [*stairs, *points, np.ravel(bars)]
+
+
+@pytest.mark.parametrize("draw", [lambda scored: draw_features(scored, METRICS), draw_scores])
+def test_events_of_weight_two_stand_for_two_and_scatter_like_one(scored, draw):
+    few = replace(scored, test=scored.test[:0], test_score=scored.test_score[:0])
+    twice = replace(few, events=replace(few.events, weight=np.full(len(few.events), 2, np.float32)))
+    one, two = heights(draw(few)), heights(draw(twice))
+    factor = 1 if draw is draw_scores else 2
+
+    assert len(one) == len(two) > 2
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(b, factor * a, rtol=1e-6)
+
+
+def test_nothing_that_is_drawn_leaves_its_panel(scored):
+    background = np.r_[np.zeros(200), np.linspace(-1, 1, 200)]
+    test = Sample(np.repeat(background[:, None], 4, 1), np.full(400, 3.5), truth=np.zeros(400))
+    panels = draw_features(replace(scored, test=test, test_score=test.x[:, :3]), METRICS).axes[::2]
+
+    for panel in panels:
+        steps = [patch.get_data().values for patch in panel.patches if hasattr(patch, "get_data")]
+        assert panel.get_ylim()[1] > max(float(step.max()) for step in steps)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_pulls_are_those_of_the_closure_metric(scored, weighted):
     if weighted:
