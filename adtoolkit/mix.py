@@ -246,7 +246,7 @@ def _fixes(registry: Registry, mix: _Mix, faults: tuple[Fault, ...]) -> Iterator
     if names := tuple(_estimators(registry, mix)):
         yield f"Estimators that work with {scorer} here", names
     if makes_nothing(mix.estimator) and "m" in {fault.code for fault in faults}:
-        yield f"Interpolator to leave with {estimator}", (mix.estimator.default_interpolator,)
+        yield f"With {estimator} there is nothing to interpolate: leave --interpolator away, or at", (mix.estimator.default_interpolator,)
 
 
 def _data_fixes(registry: Registry, mix: _Mix) -> Iterator[tuple[str, tuple[str, ...]]]:

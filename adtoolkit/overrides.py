@@ -87,9 +87,11 @@ def fill(cls: type[M], where: str, values: Mapping[str, Any], what: str, fix: st
 
     Raises:
         UnknownNameError: if there is no such option; the nearest name is offered.
-        ConfigError: if a value is not allowed; says what is.
+        ConfigError: if a value is not allowed, and says what is; if there are no options at all.
     """
     for key in values:
+        if not cls.model_fields and not others:
+            raise ConfigError(f"'{what.removesuffix(' option')}' has no options, but '{key}' was given.", fix)
         if key not in cls.model_fields:
             raise UnknownNameError(what, key, [*cls.model_fields, *others], fix)
     given = {key: read(cls.model_fields[key], value) for key, value in values.items()}

@@ -113,8 +113,9 @@ class _Layers:
                 raise ConfigError(f"A file with the table '{name}' is a bench of many runs, not one run.", "Run it so: adtool bench FILE")
             if name and name not in TABLES:
                 raise UnknownNameError("configuration table", name, list(TABLES))
+        given = {**loose, **flags.get("", {})}
         fix = f"An option of a part is written table.option, for example estimator.steps; the tables are: {', '.join(sorted(TABLES))}."
-        self.top = fill(Top, "", {**loose, **flags.get("", {})}, "configuration key", fix)
+        self.top = fill(Top, "", given, "configuration key", "" if given.keys() <= Top.model_fields.keys() else fix)
         self.flag_preset = preset if preset is not None else flags.get("", {}).get("preset")
         self.known_presets: dict[str, None] = {}
 

@@ -179,7 +179,8 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        what = f"The configuration {path} cannot be read: {getattr(error, 'strerror', None) or error}."
+        raise ConfigError(what, "Check its name and place.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The configuration {path} is no valid TOML: {error}.") from error
 

@@ -242,7 +242,7 @@ def test_a_damaged_run_counts_as_missing_and_is_said(calm, copy, damage):
     done = adtool(calm[0] / "scan.toml", "--out", copy, "--json")
 
     assert any(f"{run / damage} {trouble}" in plan.output for trouble in ("cannot be read", "is not whole"))
-    assert (plan.output.count("seeds 0: run"), told(done)["trainings"]) == (1, 0)
+    assert (plan.output.count("seed 0: run"), told(done)["trainings"]) == (1, 0)
     assert metrics(copy) == metrics(calm[0] / "out")
 
 

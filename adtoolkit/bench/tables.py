@@ -80,7 +80,8 @@ def print_plan(session: Session, console: Console) -> None:
     said: set[str] = set()
     width = max(len(name) for name, _ in lines) if lines else 0
     for (name, text), seeds in lines.items():
-        console.print(f"{escape(f'{name:<{width}}')}  seeds {spans(seeds)}: {text}", highlight=False, soft_wrap=True)
+        which = f"seed{'s' if len(seeds) > 1 else ''} {spans(seeds)}"
+        console.print(f"{escape(f'{name:<{width}}')}  {which}: {text}", highlight=False, soft_wrap=True)
         for fix in mended.get((name, text), ()):
             if fix not in said:
                 said.add(fix)

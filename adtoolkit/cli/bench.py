@@ -121,7 +121,7 @@ def _collect(session: Session, console: Console, metrics: tuple[str, ...], as_js
     known = list(dict.fromkeys(record.metric for record in records))
     for metric in metrics if records else ():
         if metric not in known:
-            raise UnknownNameError("metric in these runs", metric, known)
+            raise UnknownNameError("metric", metric, known, "These runs have no other.")
     rows = tabulate(session.own, session.states, records)
     if records:
         write_records(session.folder, records)

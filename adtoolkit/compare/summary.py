@@ -151,7 +151,7 @@ def summarise(records: Records, by: Sequence[str] = (), metrics: Sequence[str] =
         if metric not in records.metrics:
             if why := why_none(records, [metric]):
                 raise ConfigError(f"No run has {metric}: {why}.", f"There is: {', '.join(records.metrics)}")
-            raise UnknownNameError("metric in these runs", metric, records.metrics)
+            raise UnknownNameError("metric", metric, records.metrics, "These runs have no other.")
     columns = tuple(dict.fromkeys(metrics)) or tuple(usual(records.metrics))
     keys, added = keys_of([run for run in runs if run.config], [full_key(name, runs) for name in by])
     groups, at_odds = split_by_events(bunches(runs, keys))
@@ -233,8 +233,9 @@ def _baseline(groups: Sequence[Bunch], labels: dict[int, str], wanted: str | Non
     """Label of the baseline."""
     names = list(dict.fromkeys(labels[id(group)] for group in groups))
     if wanted is None:
-        methods = [labels[id(group)] for group in groups if not _role(group) and any(run.ok for run in group.runs)]
-        return methods[0] if methods else None
+        there = [group for group in groups if any(run.ok for run in group.runs)]
+        methods = [group for group in there if not _role(group)] or there
+        return labels[id(methods[0])] if methods else None
     if wanted in names:
         return wanted
     found = list(dict.fromkeys(labels[id(group)] for group in groups if _full_name(group) == wanted))

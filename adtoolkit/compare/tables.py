@@ -125,7 +125,8 @@ def words_of(summary: Summary, condition: Condition) -> list[str]:
 def overall(summary: Summary) -> list[str]:
     """What concerns all conditions."""
     out = [f"Not in any table: {text}" for text in summary.unplaced] + list(summary.notes)
-    n = sum(g.cells[m].versus is not None for c in summary.conditions for m in summary.words for g in c.groups)
+    pairs = [g.cells[m].versus for c in summary.conditions for m in summary.words for g in c.groups]
+    n = sum(pair is not None and pair.lo is not None for pair in pairs)
     if n > 5:
         out.append(f"{n} comparisons at 95 % each: about {0.05 * n:.1g} would be decided by chance if nothing differed.")
     return out

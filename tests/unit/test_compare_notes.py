@@ -141,3 +141,17 @@ def test_a_baseline_that_fits_several_methods_is_refused_with_them():
 
     with pytest.raises(ConfigError, match=r"'a' fits 2 methods: .*\. Name one of them"):
         compare(*runs, baseline="a")
+
+
+@pytest.mark.parametrize(("seeds", "decided"), [(2, False), (5, True)])
+def test_decisions_by_chance_are_counted_where_there_can_be_any(seeds, decided):
+    methods = [run(f"m{i}", s, metrics={"sic@1e-1": 2 + 0.1 * i + 0.01 * s}) for i in range(8) for s in range(seeds)]
+
+    assert any("would be decided by chance" in text for text in overall(compare(*methods))) == decided
+
+
+def test_bounds_alone_are_compared_with_the_first_of_them():
+    (condition,) = compare(*(run(s, k) for s in ("cwola", "random") for k in range(3))).conditions
+
+    assert condition.baseline == "cwola"
+    assert [g.cells["auc"].versus is not None for g in condition.groups] == [False, True]
