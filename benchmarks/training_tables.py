@@ -78,8 +78,8 @@ def window_scan(data: dict[str, Any]) -> Iterator[str]:
     now = "" if steps == SigmaConfig().steps else f" then (now {SigmaConfig().steps:,})"
     yield f"one after another or as one stack of parameters. Steps were timed and totals are scaled to the {steps:,} of the default{now},"
     yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
-    yield "network leaves idle, such as a GPU; none was measured. On a CPU `adtool bench` stacks only if asked (`--stack`), and where steps are"
-    yield f"small: there it pays.{outdated(data['default network']['parameters'], MaskedCfmConfig())}\n"
+    yield "network leaves idle, such as a GPU; none was measured. On a CPU `adtool bench` stacks only if asked (`--stack`), and where"
+    yield f"steps are small: there it pays.{outdated(data['default network']['parameters'], MaskedCfmConfig())}\n"
     yield "| CPU minutes | training | templates | scan |"
     yield "|---|---|---|---|"
     for name, row in data["scan"].items():

@@ -92,7 +92,7 @@ class Closure(Metric[ClosureConfig]):
     """Two-sample test of the template against true background: ``closure-auc`` is 0.5 for a perfect template.
 
     Equal numbers of both, boosted trees in folds, mean AUC of the folds. The interval is that of the events drawn; with n events per
-    class and a perfect template the AUC scatters by at least sqrt((2 n + 1) / (12 n^2)). ``closure-pull-FEATURE`` is the largest absolute pull
+    class and a perfect template the AUC scatters by sqrt((2 n + 1) / (12 n^2)) or more. ``closure-pull-FEATURE`` is the largest pull
     over bins equally filled by background; among 30 bins about 2.3 is expected of a perfect template. With more than 32 features
     there is one number instead, ``closure-pull-largest``, and the test is a smaller one: 3,000 events per class, 60 trees.
     Weights of the background's events count; the template has none.
