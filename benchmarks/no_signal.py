@@ -178,6 +178,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     command = " ".join(["python benchmarks/no_signal.py", *whole(arguments or sys.argv[1:])])
     result = json.loads(args.out.read_text()) if args.out.exists() else {"runs": []}
+    for name in ("command", "machine", "summary"):
+        result.pop(name, None)
     asked = {"data": args.data, "background": args.background, "preset": args.preset}
     if result.setdefault("asked", asked) != asked:
         parser.error(f"{args.out} holds another study: {result['asked']}")

@@ -123,7 +123,7 @@ def main() -> None:
         torch.set_float32_matmul_precision("high")
     ours, paper = SigmaConfig(), SigmaConfig.preset("paper")
     data = search_lhco(args.file, 500, 0)
-    words = [Path(a).name if Path(a).is_file() else a for a in sys.argv[1:]]
+    words = [Path(a).name if a == str(args.file) else a for a in sys.argv[1:]]
     result: dict = {"command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(words)}", "device": args.device, "machine": machine()}
     if device.type == "cuda":
         result["gpu"] = torch.cuda.get_device_name(device)

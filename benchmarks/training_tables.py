@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adtoolkit.cfm_config import CfmConfig
-from adtoolkit.nn.velocity import build
-from adtoolkit_masked_cfm.config import MaskedCfmConfig
-from adtoolkit_sigma.config import SigmaConfig
-
-
-def outdated(weights: int, config: CfmConfig) -> str:
-    """A sentence where the default network is not the recorded one any more."""
-    now = sum(p.numel() for p in build(config.network(5, 8)).parameters())
-    return "" if weights == now else f" The default network had {weights:,} weights then; it now has {now:,}."
-
 
 def cfm_training(data: dict[str, Any]) -> Iterator[str]:
     """Likelihood and closure per variant of the training."""
@@ -56,7 +45,7 @@ def cathode_flow(data: dict[str, Any]) -> Iterator[str]:
 
 def speed(data: dict[str, Any]) -> Iterator[str]:
     yield "## Speed of SIGMA\n"
-    yield f"All in one process, side by side, on {data['device']}.{outdated(data['training']['default']['parameters'], SigmaConfig())}\n"
+    yield f"All in one process, side by side, on {data['device']}.\n"
     yield "| | events per second | |"
     yield "|---|---|---|"
     for name, row in data["training"].items():
@@ -75,11 +64,10 @@ def window_scan(data: dict[str, Any]) -> Iterator[str]:
     yield f"## A scan of {n} windows\n"
     yield f"The {data['events']:,} dijets of the package, one process, one thread. SIGMA is trained once, the masked model once per window,"
     steps = data["default network"]["sigma"]["default_steps"]
-    now = "" if steps == SigmaConfig().steps else f" then (now {SigmaConfig().steps:,})"
-    yield f"one after another or as one stack of parameters. Steps were timed and totals are scaled to the {steps:,} of the default{now},"
+    yield f"one after another or as one stack of parameters. Steps were timed and totals are scaled to the {steps:,} of the default,"
     yield f"with a template of {events:,} events per window; nothing was trained to its end. A stack is meant for devices that one small"
     yield "network leaves idle, such as a GPU; none was measured. On a CPU `adtool bench` stacks only if asked (`--stack`), and where"
-    yield f"steps are small: there it pays.{outdated(data['default network']['parameters'], MaskedCfmConfig())}\n"
+    yield "steps are small: there it pays.\n"
     yield "| CPU minutes | training | templates | scan |"
     yield "|---|---|---|---|"
     for name, row in data["scan"].items():
