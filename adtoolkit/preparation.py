@@ -86,7 +86,7 @@ def prepare(config: RunConfig, plan: Plan, registry: Registry, device: str, tell
         for text in doubtful(blind.x, dataset.features):
             tell(Event("note", "data", text=text))
     if dataset.events.weight is not None:
-        text = "Event weights enter training, p(m), efficiencies, closure, sculpting, excess and the mass spectrum, but not other pictures."
+        text = "Event weights enter training, p(m), metrics and pictures; how many events there are is counted without them."
         tell(Event("note", "data", text=text))
     if plan.region is Region.ALL and not plan.interpolator.rules:
         text = f"'{plan.interpolator.name}' evaluates in the window a model that has seen the window's events: a negative control."
