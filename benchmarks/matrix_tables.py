@@ -21,8 +21,8 @@ def matrix(data: dict[str, Any], title: str, remark: str) -> Iterator[str]:
     yield f"{remark} Median over seeds, and in brackets the 16 to 84 % band; `sic@e` is the significance improvement at background"
     yield "efficiency e, `closure` the AUC between template and true background of the window. CPU seconds of one core, medians:"
     yield "training of the background model, template, densities and scorer (all folds). A model trained on all events, `sigma`,"
-    yield "serves its four rows, and one of the sidebands the rows of `cathode`. The scorer is trained once a fold, five times."
-    yield "Seeds: how many of them a row has."
+    yield "serves its four rows, and one of the sidebands the rows of `cathode` that were measured at one time. The scorer is trained"
+    yield "once a fold, five times. Seeds: how many of them a row has."
     repeated = {run["method"] for run in runs if _repeated(run)}
     if repeated:
         yield f"Template and scorer of rows with {REPEATED} are three searches, two of them in the control regions."

@@ -30,13 +30,14 @@ MATRICES = (
             "60,000 background events of which 8,500 lie in the window, five features; the test background is that of the data, "
             "cross-fitted, so the SIC at 0.001 rests on 8.5 events and has a statistical error of 17 %. They are of the first release, "
             "whose taus are wrong in jets with |phi| > 2.4, for signal and background alike; the file that `adtool data fetch lhco` brings "
-            "has others, and will give other numbers."
+            "has others, and will give other numbers. Rows of `r-anode` have today's p(m), which is smooth up to the ends of the window; "
+            "the others were measured with one that was not."
         ),
     ),
     (
         "matrix_lhco_4features",
         "LHC Olympics events without ΔR",
-        "As above, with the four features that move little with m.",
+        "As above, with the four features that move little with m, and the former p(m).",
     ),
     (
         "matrix_dijets",
@@ -44,7 +45,8 @@ MATRICES = (
         (
             "150,000 background events of which 21,000 lie in the window, five features; 25,800 test background events in the window, "
             "so that the SIC at 0.001 rests on 26 events. They are not those of the package, but of an earlier generator: another "
-            "detector, and a narrower W' of which 89.5 % lie in the window."
+            "detector, and a narrower W' of which 89.5 % lie in the window. Rows of `r-anode`, and those of templates without signal, have "
+            "today's p(m), which is smooth up to the ends of the window; the others were measured with one that was not."
         ),
     ),
 )
