@@ -30,7 +30,7 @@ ORDER = ("supervised", "idealised", "random", "cwola", "masked-cfm", "cathode", 
 def method(axes: dict[str, Any]) -> str:
     """What the table calls a cell: its parts, and the options that tell it from others of the same parts."""
     parts = [axes["estimator"], axes["interpolator"], axes["scorer"]] if axes["interpolator"] else [axes["scorer"]]
-    options = [f"{key.partition('.')[2]}={value}" for key, value in axes.items() if key.startswith(("estimator.", "scorer."))]
+    options = [f"{key.partition('.')[2]}={value}" for key, value in axes.items() if key.startswith(("estimator.", "scorer.", "template."))]
     return " ".join(["+".join(parts), *options])
 
 
