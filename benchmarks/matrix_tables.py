@@ -23,10 +23,11 @@ def matrix(data: dict[str, Any], title: str, remark: str) -> Iterator[str]:
     yield "training of the background model, template, densities and scorer (all folds). A model trained on all events, `sigma`,"
     yield "serves its four rows, and one of the sidebands the rows of `cathode` that were measured at one time. The scorer is trained"
     yield "once a fold, five times. Seeds: how many of them a row has."
-    repeated = {run["method"] for run in runs if _repeated(run)}
+    repeated = any(map(_repeated, runs))
     if repeated:
-        yield f"Template and scorer of rows with {REPEATED} are three searches, two of them in the control regions."
-    if any(method.endswith("+cathode") for method in {run["method"] for run in runs} - repeated):
+        yield f"Template and scorer of rows with {REPEATED} are three searches, two of them in the control regions; so is the training of"
+        yield "`rad-ot` there, and with `refit`."
+    if any(run["method"].endswith("+cathode") for run in runs if not _repeated(run)):
         which = f"of rows without {REPEATED}" if repeated else "of these rows"
         yield f"Classifiers {which} found their bins one by one; they now share them, which is faster"
         yield "([How many classifiers](training.md#how-many-classifiers))."
