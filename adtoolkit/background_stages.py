@@ -137,17 +137,14 @@ class BackgroundStages:
         if moves and Cap.WINDOW not in estimator.record.needs:
             note(f"No control regions: '{estimator.record.name}' draws from events that were made for the window.")
             return None
-        refit = config.template.refit or (not scorer.instance.outside and scorer.instance.trains)
-        anew = moves or (self.plan.region is Region.SIDEBAND and refit)
-        if config.template.refit and not anew:
-            note(f"template.refit changes nothing: '{estimator.record.name}' is not trained on the sidebands alone.")
+        anew = moves or (self.plan.region is Region.SIDEBAND and config.template.refit)
         blind = prepared.dataset.events.blind()
 
         def model_of(region: Window) -> tuple[Model, Entry | None]:
             """The window's own, or one made anew.
 
-            That is for models that only move events into the window, for scorers that divide densities, and where asked for: a density is
-            higher at the events that it was trained on, which those of a control region would be, and those of the window are not.
+            That is for models of the sidebands: one describes the events that it was trained on better than others, which those of a control
+            region would be, and those of the window are not. One that moves events into the window can move none elsewhere.
             """
             if not anew:
                 return model, None

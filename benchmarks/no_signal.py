@@ -46,7 +46,7 @@ from adtoolkit.resolving import plan_of, resolve_config
 from adtoolkit.runner import Run
 from adtoolkit.store import Store
 
-CUTS = (1e-2, 1e-3)
+CUTS = (1e-1, 1e-2, 1e-3)
 #: Name -> estimator, scorer and their options; what is not said is the default.
 METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "random": {"estimator": {"name": "none"}, "scorer": {"name": "random"}},
@@ -88,7 +88,7 @@ def run_once(method: str, seed: int, args: argparse.Namespace, scratch: Path) ->
     run = Run(config, plan_of(config, default_registry()), default_registry(), args.device, Store(scratch / "cache"), pictures=False)
     result = run.execute()
     found = {"method": method, "seed": seed, "cpu_s": round(time.process_time() - start, 1)}
-    kept = ("auc", *(f"sic@{power(eps)}" for eps in (1e-1, *CUTS)), "closure-auc")
+    kept = ("auc", *(f"sic@{power(eps)}" for eps in CUTS), "closure-auc")
     found |= {name: round(float(result.metrics[name]), 4) for name in kept if name in result.metrics}
     for eps in CUTS:
         for name, short in (("control-bias", "control-bias"), ("excess-z-corrected", "corrected-z")):

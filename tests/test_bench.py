@@ -23,6 +23,12 @@ def told(done):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def finished(folder):
+    """metrics.json of the cells that are done: it is written before the manifest says so."""
+    manifests = {path: json.loads(path.read_text()) for path in folder.glob("runs/**/manifest.json")}
+    return [path.with_name("metrics.json") for path, manifest in manifests.items() if manifest["status"] == "done"]
+
+
 def listed(folder):
     return {(cell["cell"], cell["seed"]): cell for cell in json.loads((folder / "bench.json").read_text())["cells"]}
 
@@ -303,10 +309,10 @@ def wait_for(condition, seconds=90):
 def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path, started):
     (tmp_path / "scan.toml").write_text(SCAN)
     process = started(tmp_path, "--jobs", 2)
-    wait_for(lambda: metrics(tmp_path / "out") or process.poll() is not None)
+    wait_for(lambda: finished(tmp_path / "out") or process.poll() is not None)
     process.kill()
     process.communicate()
-    survivors = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/runs/**/metrics.json")}
+    survivors = {path: path.stat().st_mtime_ns for path in finished(tmp_path / "out")}
     assert 0 < len(survivors) < 6
     # workers whose parent was killed end by themselves
     sessions = ["ps", "-eo", "sess="]
@@ -323,7 +329,7 @@ def test_two_processes_killed_and_resumed_give_the_numbers_of_one(calm, tmp_path
 def test_an_interrupt_ends_with_130_and_says_what_is_left(tmp_path, started, jobs):
     (tmp_path / "scan.toml").write_text(SCAN.replace("seeds = [0]", "seeds = [0, 1]").replace("steps = 20", "steps = 100000"))
     process = started(tmp_path, "--jobs", jobs)
-    wait_for(lambda: (len(metrics(tmp_path / "out")) == 4 and list(tmp_path.glob("cache/fit/*.part"))) or process.poll() is not None)
+    wait_for(lambda: (len(finished(tmp_path / "out")) == 4 and list(tmp_path.glob("cache/fit/*.part"))) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it too
     output, _ = process.communicate(timeout=60)
 
