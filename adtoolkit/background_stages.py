@@ -143,8 +143,8 @@ class BackgroundStages:
         def model_of(region: Window) -> tuple[Model, Entry | None]:
             """The window's own, or one made anew.
 
-            That is for models of the sidebands: one describes the events that it was trained on better than others, which those of a control
-            region would be, and those of the window are not. One that moves events into the window can move none elsewhere.
+            That is for models of the sidebands: they describe best the events that they were trained on, which those of a control region
+            would be, and those of the window are not. One that moves events into the window can move none elsewhere.
             """
             if not anew:
                 return model, None
