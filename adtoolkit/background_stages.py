@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from adtoolkit import stages
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
-from adtoolkit.control import ControlRegions, Search, control_width, draw_control, in_region
+from adtoolkit.control import ControlRegions, Search, check_region, control_width, draw_control, in_region
 from adtoolkit.interfaces import DrawsFromEvents, InPhysicalUnits, Model
 from adtoolkit.plugin import Region
 from adtoolkit.preparation import Prepared, template_size
@@ -65,10 +65,18 @@ class BackgroundStages:
     timed: Callable[[str, Callable[[], Any]], Any]
 
     def fit_job(self, control: Window | None = None) -> FitJob:
-        """The training of the model, which other runs may share; or one for a control region."""
-        region, window = self.plan.region or Region.ALL, control or self.config.window
-        train_on = self.prepared.prep.apply(self.prepared.dataset.region(region, window))
-        return FitJob(self.shop, train_on, window if region is Region.SIDEBAND else None)
+        """The training of the model, which other runs may share; or one for a control region.
+
+        Raises:
+            AdtoolError: if there can be none for this control region.
+        """
+        prepared, region, window = self.prepared, self.plan.region or Region.ALL, control or self.config.window
+        if control is not None:
+            check_region(prepared.dataset.events, control)
+            prepared.parts["estimator"].instance.check(prepared.dataset.events.blind(), control)
+        train_on = prepared.prep.apply(prepared.dataset.region(region, window))
+        shop = self.shop if control is None else in_region(self.shop, control)
+        return FitJob(shop, train_on, window if region is Region.SIDEBAND else None)
 
     def make(self) -> Made:
         """Fit, bind to the window, and draw, as far as the model can."""
@@ -117,10 +125,10 @@ class BackgroundStages:
         """The model for the window or for a control region, its stage, and what the keys of later stages name."""
         estimator, job = self.prepared.parts["estimator"], self.fit_job(control)
         what = "" if control is None else f"without {control.lo:g} to {control.hi:g}"
-        entry, model, made = stages.fit_model(self.shop, estimator, job.train_on, job.window, what)
+        entry, model, made = stages.fit_model(job.shop, estimator, job.train_on, job.window, what)
         if isinstance(model, InPhysicalUnits):
             scope = ("estimator", estimator.record.name)
-            model = model.preprocessed(self.prepared.prep, replace(self.shop.context, scope=scope))
+            model = model.preprocessed(self.prepared.prep, replace(job.shop.context, scope=scope))
         return entry, model, made
 
     def _control(self, model: Model, given: Mapping[str, Any]) -> ControlRegions | None:
@@ -129,7 +137,7 @@ class BackgroundStages:
         if config.window is None:
             return None
         note = replace(self.shop.context, stage="template").note
-        width = control_width(config.template, prepared.metrics.values(), scorer, note)
+        width = control_width(config.template, prepared.metrics.values(), scorer.record, scorer.instance, note)
         if not width:
             return None
         estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
@@ -148,8 +156,7 @@ class BackgroundStages:
             """
             if not anew:
                 return model, None
-            estimator.instance.check(blind, region)
-            entry, there, _ = replace(self, shop=in_region(self.shop, region)).fitted(region)
+            entry, there, _ = self.fitted(region)
             return there, entry
 
         densities = Cap.LOG_PROB in scorer.record.needs

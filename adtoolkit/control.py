@@ -20,8 +20,9 @@ from adtoolkit.capabilities import Cap
 from adtoolkit.errors import CacheError, DataError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign, template_folds
-from adtoolkit.interfaces import Metric, Model
+from adtoolkit.interfaces import Metric, Model, Scorer
 from adtoolkit.mass import Empirical, MassConfig, fit_mass
+from adtoolkit.plugin import Component
 from adtoolkit.preprocess import Preprocess
 from adtoolkit.scored import Control
 from adtoolkit.scoring import Pool, score_fold
@@ -40,18 +41,24 @@ LEAST: Final = 500
 T = TypeVar("T")
 
 
-def control_width(table: TemplateTable, metrics: Iterable[Metric[Any]], scorer: Part, note: Callable[[str], None]) -> float:
+def control_width(
+    table: TemplateTable,
+    metrics: Iterable[Metric[Any] | type[Metric[Any]]],
+    record: Component,
+    scorer: Scorer[Any] | type[Scorer[Any]],
+    note: Callable[[str], None] = lambda _: None,
+) -> float:
     """How wide the control regions are, in widths of the window; 0 for none: no metric wants them, or the scorer learns from truth.
 
     Scorers of the window alone train densities, which takes long: by default they are not trained there, and a note says so.
     """
-    if Cap.TRUTH in scorer.record.needs or not any("control" in metric.wants for metric in metrics):
+    if Cap.TRUTH in record.needs or not any("control" in metric.wants for metric in metrics):
         return 0.0
     if table.control != "auto":
         return table.control
-    if scorer.instance.outside or not scorer.instance.trains:
+    if scorer.outside or not scorer.trains:
         return 1.0
-    note(f"No control regions: '{scorer.record.name}' would be trained three times as often. To have them: --set template.control=1")
+    note(f"No control regions: '{record.name}' would be trained three times as often. To have them: --set template.control=1")
     return 0.0
 
 
@@ -59,6 +66,19 @@ def regions(window: Window, width: float) -> tuple[Window, Window]:
     """One on each side of the window, ``width`` times as wide."""
     gap, wide = GAP * window.width, width * window.width
     return Window(window.lo - gap - wide, window.lo - gap), Window(window.hi + gap, window.hi + gap + wide)
+
+
+def check_region(events: Sample, region: Window) -> None:
+    """Refuse a control region that says nothing of a bias.
+
+    Raises:
+        DataError: if it holds too few events of the data.
+    """
+    inside = region.contains(events.m)
+    if (n := int(inside.sum())) < LEAST:
+        raise DataError(f"The data have {n} events there, fewer than {LEAST}.")
+    if not events.weights[inside].sum() > 0:
+        raise DataError("The data have no event of weight above zero there.")
 
 
 def _where(region: Window) -> str:
@@ -158,11 +178,8 @@ def draw_control(
     choice = context.rng("data")
 
     def bound(region: Window) -> ControlRegion:
+        check_region(search.events, region)
         inside = np.flatnonzero(region.contains(search.events.m))
-        if len(inside) < LEAST:
-            raise DataError(f"The data have {len(inside)} events there, fewer than {LEAST}.")
-        if not search.events.weights[inside].sum() > 0:
-            raise DataError("The data have no event of weight above zero there.")
         fitted, refit = model(region)
         there = replace(in_region(shop, region).context, scope=context.scope, stage=context.stage, workdir=workdir)
         rule = interpolator.instance.bind(fitted, region, there)

@@ -27,7 +27,7 @@ from adtoolkit.scored import Scored
 from adtoolkit.scoring import Pool
 from adtoolkit.stages import FitJob, Workshop
 from adtoolkit.store import Entry, Overwrite, Store
-from adtoolkit.types import Sample
+from adtoolkit.types import Sample, Window
 
 if TYPE_CHECKING:
     from adtoolkit.mix import Plan
@@ -128,9 +128,13 @@ class Run:
         self._hear(Event("finished", "data", self.config.data.name, {"seconds": self.times["data"]}))
         return prepared
 
-    def fit_job(self, prepared: Prepared) -> FitJob:
-        """The training of the background model, which other runs may share."""
-        return self._stages(prepared).fit_job()
+    def fit_job(self, prepared: Prepared, control: Window | None = None) -> FitJob:
+        """The training of the background model, which other runs may share; or one for a control region.
+
+        Raises:
+            AdtoolError: if there can be none for this control region.
+        """
+        return self._stages(prepared).fit_job(control)
 
     def background(self) -> None:
         """Make all that comes before the scorer, which other runs may share: model, template, densities."""

@@ -21,9 +21,9 @@ scorer = ["cathode", "anode"]
 def bench(tmp_path, monkeypatch):
     """Run it: what became of the cells, and when each stage of the cache was made."""
     monkeypatch.setenv("ADTOOLKIT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "m.toml").write_text(BENCH)
 
-    def run(*arguments):
+    def run(*arguments, text=BENCH):
+        (tmp_path / "m.toml").write_text(text)
         adtool(tmp_path / "m.toml", "--out", tmp_path / "out", *arguments)
         cells = json.loads((tmp_path / "out" / "bench.json").read_text())["cells"]
         made = {done.parent.parent.name + done.parent.name: done.stat().st_mtime_ns for done in (tmp_path / "cache").glob("*/*/DONE")}
@@ -54,3 +54,34 @@ def test_a_cell_that_needs_no_densities_does_not_fail_of_them(bench, monkeypatch
     ends, _, _ = bench()
 
     assert ends == {"cathode": "done", "anode": "failed"}
+
+
+#: A model of the sidebands; no data lie in the control region from 4.05 to 4.65.
+SIDEBANDS = BENCH.replace("sigma", "masked-cfm").replace("[matrix]\n", "[matrix]\nwindow = [[3.3, 3.9]]\n")
+
+
+@pytest.mark.parametrize("more", [(), ("--stack", 3), ("--jobs", 2)])
+def test_a_model_of_the_sidebands_is_trained_for_a_control_region_ahead_of_its_cells(bench, more):
+    ends, made, manifests = bench(*more, text=SIDEBANDS)
+
+    assert ends == {"cathode": "done", "anode": "done"}
+    assert sum(name.startswith("fit") for name in made) == 2, "for the window, and without 2.55 to 3.15"
+    assert {manifest["trainings"] for manifest in manifests} == {0}
+    assert sum("No control region from 4.05 to 4.65: The data have" in note for manifest in manifests for note in manifest["notes"]) == 1
+
+
+def test_a_training_that_fails_for_a_control_region_leaves_the_region_out_and_fails_no_cell(bench, monkeypatch):
+    from adtoolkit_masked_cfm.estimator import MaskedCfm
+
+    fit = MaskedCfm.fit
+
+    def once(self, train, val, ctx):
+        if not ((train.m < 3.1) & (train.m > 2.6)).any():
+            raise ZeroDivisionError("by the test")
+        return fit(self, train, val, ctx)
+
+    monkeypatch.setattr(MaskedCfm, "fit", once)
+    ends, _, manifests = bench(text=SIDEBANDS)
+
+    assert ends == {"cathode": "done", "anode": "done"}
+    assert any("No control region from 2.55 to 3.15:" in note for manifest in manifests for note in manifest["notes"])

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -13,6 +14,7 @@ from uuid import uuid4
 import adtoolkit
 from adtoolkit.bench import graph, sources
 from adtoolkit.bench.advice import advice
+from adtoolkit.bench.beside import beside
 from adtoolkit.bench.cells import Cell, expand
 from adtoolkit.bench.drive import Driver
 from adtoolkit.bench.folder import ELSE, BenchFolder, State
@@ -98,7 +100,7 @@ class Session:
 
     def tasks(self) -> list[Task]:
         """What is to be done. With ``only-cache`` nothing is shared, as nothing is made."""
-        tasks = graph.build(self.todo, self.together)
+        tasks = graph.build(self.todo, self.together, partial(beside, self.registry))
         if self.overwrite == "only-cache":
             return [task for task in tasks if task.kind == "cell"]
         if self.overwrite == "always":
@@ -148,6 +150,9 @@ class Session:
         try:
             Driver(tasks, crew, site, begun, heard).drive()
         finally:
+            for cell in self.todo:  # a worker may have ended one that nobody heard of before an interrupt
+                if (state := self.folder.finished(cell.run, cell.digest)).status == "done":
+                    self.states[cell.digest] = state
             self._keep(now=True)
 
     def _keep(self, *, now: bool = False) -> None:
@@ -198,7 +203,7 @@ def open_bench(
     cells = expansion.cells
     states = folder.states(cells)
     index, of = part
-    own = cells if of == 1 else graph.slice_of(cells, index, of)
+    own = cells if of == 1 else graph.slice_of(cells, index, of, partial(beside, registry))
     before = folder.record().get("file")
     if before is not None and Path(str(before)).absolute() != file.absolute():
         text = f"{folder.path} holds the bench of {before}; its list of cells is replaced, its runs are kept. Use --out DIR to keep both."

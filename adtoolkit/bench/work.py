@@ -111,9 +111,10 @@ def perform(task: Task, site: Site, tell: Callable[[Event], None] = silent) -> O
 def _may_do_without(task: Task) -> bool:
     """Whether each cell finds out for itself what it can do without this task.
 
-    Of several trainings one may have spoilt it for all, and of template and densities a cell may need less than was tried.
+    Of several trainings one may have spoilt it for all, of template and densities a cell may need less than was tried, and a control
+    region without a model is left out.
     """
-    return len(task.keys) > 1 or task.kind == "template"
+    return len(task.keys) > 1 or task.kind == "template" or any(work.control for work in task.work)
 
 
 def _perform(task: Task, site: Site, tell: Callable[[Event], None]) -> tuple[str, int]:
@@ -141,7 +142,10 @@ def _perform(task: Task, site: Site, tell: Callable[[Event], None]) -> tuple[str
 
 
 def _fit(task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> int:
-    """One training, or several together; a cell whose own parts are refused leaves the training to the next that needs it."""
+    """One training, or several together.
+
+    A cell whose own parts are refused leaves the training to the next that needs it. The data tell whether a control region can have one.
+    """
     from adtoolkit import stages
 
     found: dict[str, tuple[Run, Any, Any]] = {}
@@ -152,16 +156,17 @@ def _fit(task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> 
         job = _run(work, task, site, folder, tell)
         try:
             prepared = job.prepared()
+            needed = job.fit_job(prepared, work.control)
         except AdtoolError as error:
             refused = error
             continue
-        found[work.key] = job, prepared.parts["estimator"], job.fit_job(prepared)
+        found[work.key] = job, prepared.parts["estimator"], needed
     if not found and refused is not None:
         raise refused
     jobs = list(found.values())
-    first, estimator, needed = jobs[0]
+    first, estimator, only = jobs[0]
     if len(jobs) == 1:
-        entries = [stages.fit_model(first.shop, estimator, needed.train_on, needed.window)[0]]
+        entries = [stages.fit_model(only.shop, estimator, only.train_on, only.window)[0]]
     else:
         entries = stages.fit_models(estimator, [needed for *_, needed in jobs])
     for key, entry in zip(found, entries, strict=True):

@@ -1,5 +1,6 @@
 """Matrix files and their cells: what is multiplied, what is not, what is refused."""
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from adtoolkit.bench import graph
+from adtoolkit.bench.beside import beside
 from adtoolkit.bench.cells import expand
 from adtoolkit.bench.matrix import read_matrix
 from adtoolkit.cli import cli
@@ -200,6 +202,36 @@ def test_one_training_is_planned_for_all_windows_of_sigma_and_one_per_window_of_
     assert kinds.count(("template", "sigma")) == kinds.count(("template", "cathode")) == 3
     assert len([task for task in tasks if task.kind == "cell"]) == 12
     assert all(before in [other.id for other in tasks[:n]] for n, task in enumerate(tasks) for before in task.after)
+
+
+def test_a_model_of_the_sidebands_is_planned_once_more_for_each_control_region(cells):
+    text = """
+[matrix]
+estimator = ["sigma", "cathode"]
+scorer = ["cathode", "likelihood", "anode", "supervised"]
+window = [[3.1, 3.5], [3.3, 3.7]]
+[[only]]
+estimator = "cathode"
+scorer = "cathode"
+"template.refit" = false
+[[only]]
+estimator = "cathode"
+scorer = "anode"
+"template.control" = 0.5
+"""
+    tasks = graph.build((c for c in cells(text).cells if c.seed == 3), beside=partial(beside, default_registry()))
+    fits = {task.id: task for task in tasks if task.kind == "fit"}
+    waits = {task.name: [fits[name].name for name in task.after if name in fits] for task in tasks if task.kind != "fit"}
+    own, wide = "cathode 3.3-3.7 seed 3", [f"cathode 3.3-3.7 control region {region} seed 3" for region in ("2.8-3.2", "3.8-4.2")]
+
+    assert [task.name for task in fits.values()].count("sigma seed 3") == 1
+    assert len([task for task in fits.values() if task.estimator == "cathode"]) == 2 * (1 + 2) + 2 * 2
+    assert waits["cathode+direct+cathode 3.3-3.7 seed 3"] == waits["cathode+direct+likelihood 3.3-3.7 seed 3"] == [own, *wide]
+    assert waits["cathode+direct+anode 3.3-3.7 seed 3"] == [own], "it has no control regions by default"
+    assert waits["cathode+direct+cathode 3.3-3.7 refit=False seed 3"] == [own]
+    narrow = [f"cathode 3.3-3.7 control region {region} seed 3" for region in ("3-3.2", "3.8-4")]
+    assert waits["cathode+direct+anode 3.3-3.7 control=0.5 seed 3"] == [own, *narrow]
+    assert waits["sigma+context+cathode 3.3-3.7 seed 3"] == ["sigma seed 3"], "it is never evaluated in the region"
 
 
 def test_trainings_may_be_done_together(cells):
