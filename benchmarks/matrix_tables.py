@@ -26,7 +26,7 @@ def matrix(data: dict[str, Any], title: str, remark: str) -> Iterator[str]:
     repeated = any(map(_repeated, runs))
     if repeated:
         yield f"Template and scorer of rows with {REPEATED} are three searches, two of them in the control regions; so is the training of"
-        yield "`rad-ot` there, and with `refit`."
+        yield "a model of the sidebands there, but with `refit=False`."
     if any(run["method"].endswith("+cathode") for run in runs if not _repeated(run)):
         which = f"of rows without {REPEATED}" if repeated else "of these rows"
         yield f"Classifiers {which} found their bins one by one; they now share them, which is faster"
