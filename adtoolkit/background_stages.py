@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from adtoolkit import stages
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
-from adtoolkit.control import ControlRegions, Search, check_region, control_width, draw_control, in_region
+from adtoolkit.control import ControlRegions, Search, check_region, draw_control, in_region
+from adtoolkit.control_plan import control_width
 from adtoolkit.interfaces import DrawsFromEvents, InPhysicalUnits, Model
 from adtoolkit.plugin import Region
 from adtoolkit.preparation import Prepared, template_size

@@ -6,23 +6,22 @@ window no signal is expected, so what a classifier finds there, data against tem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from adtoolkit.arrays import read_arrays, sample_arrays, to_sample, write_arrays
 from adtoolkit.background import Background
-from adtoolkit.capabilities import Cap
+from adtoolkit.control_plan import regions
 from adtoolkit.errors import CacheError, DataError
 from adtoolkit.events import Event
 from adtoolkit.folds import assign, template_folds
-from adtoolkit.interfaces import Metric, Model, Scorer
+from adtoolkit.interfaces import Model
 from adtoolkit.mass import Empirical, MassConfig, fit_mass
-from adtoolkit.plugin import Component
 from adtoolkit.preprocess import Preprocess
 from adtoolkit.scored import Control
 from adtoolkit.scoring import Pool, score_fold
@@ -30,42 +29,10 @@ from adtoolkit.stages import FINITE, PIPELINE_VERSION, Part, Workshop, read_dens
 from adtoolkit.store import Entry
 from adtoolkit.types import Sample, Window, shares
 
-if TYPE_CHECKING:
-    from adtoolkit.runconfig import TemplateTable
-
-#: Between window and control region, in widths of the window: room for an anchor, and for signal that leaks out of the window.
-GAP: Final = 0.25
 #: Fewer events of the data say nothing of a bias.
 LEAST: Final = 500
 
 T = TypeVar("T")
-
-
-def control_width(
-    table: TemplateTable,
-    metrics: Iterable[Metric[Any] | type[Metric[Any]]],
-    record: Component,
-    scorer: Scorer[Any] | type[Scorer[Any]],
-    note: Callable[[str], None] = lambda _: None,
-) -> float:
-    """How wide the control regions are, in widths of the window; 0 for none: no metric wants them, or the scorer learns from truth.
-
-    Scorers of the window alone train densities, which takes long: by default they are not trained there, and a note says so.
-    """
-    if Cap.TRUTH in record.needs or not any("control" in metric.wants for metric in metrics):
-        return 0.0
-    if table.control != "auto":
-        return table.control
-    if scorer.outside or not scorer.trains:
-        return 1.0
-    note(f"No control regions: '{record.name}' would be trained three times as often. To have them: --set template.control=1")
-    return 0.0
-
-
-def regions(window: Window, width: float) -> tuple[Window, Window]:
-    """One on each side of the window, ``width`` times as wide."""
-    gap, wide = GAP * window.width, width * window.width
-    return Window(window.lo - gap - wide, window.lo - gap), Window(window.hi + gap, window.hi + gap + wide)
 
 
 def check_region(events: Sample, region: Window) -> None:

@@ -207,6 +207,17 @@ def test_plan_as_json() -> None:
     assert about["config"]["data"]["name"] == "toy-bump"
 
 
+def test_plan_counts_the_trainings_for_control_regions() -> None:
+    mix = ["plan", "--data", "toy-bump", "--estimator", "cathode", "--window", "3.2", "3.6"]
+    text = adtool(*mix).output
+    trainings = [
+        json.loads(adtool(*mix, "--set", f"template.{option}", "--json").output)["trainings"] for option in ("control=1", "control=0")
+    ]
+
+    assert "one for every window of a scan, and one more without each control region, 2.7 to 3.1 and 3.7 to 4.1" in text
+    assert trainings == [3, 1]
+
+
 def test_illegal_mix_is_blocked_with_what_would_fit() -> None:
     result, as_json = adtool(*PLAN, "--scorer", "likelihood"), adtool(*PLAN, "--scorer", "likelihood", "--json")
 

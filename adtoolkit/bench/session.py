@@ -14,7 +14,6 @@ from uuid import uuid4
 import adtoolkit
 from adtoolkit.bench import graph, sources
 from adtoolkit.bench.advice import advice
-from adtoolkit.bench.beside import beside
 from adtoolkit.bench.cells import Cell, expand
 from adtoolkit.bench.drive import Driver
 from adtoolkit.bench.folder import ELSE, BenchFolder, State
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from adtoolkit.bench.crews import Crew
     from adtoolkit.bench.graph import Task
     from adtoolkit.registry import Registry
+    from adtoolkit.types import Window
 
 #: Trainings given to a GPU at a time; the estimator divides them as it sees fit. More would be lost if it stopped midway.
 STACK: Final = 16
@@ -100,7 +100,7 @@ class Session:
 
     def tasks(self) -> list[Task]:
         """What is to be done. With ``only-cache`` nothing is shared, as nothing is made."""
-        tasks = graph.build(self.todo, self.together, partial(beside, self.registry))
+        tasks = graph.build(self.todo, self.together, partial(_beside, self.registry))
         if self.overwrite == "only-cache":
             return [task for task in tasks if task.kind == "cell"]
         if self.overwrite == "always":
@@ -203,7 +203,7 @@ def open_bench(
     cells = expansion.cells
     states = folder.states(cells)
     index, of = part
-    own = cells if of == 1 else graph.slice_of(cells, index, of, partial(beside, registry))
+    own = cells if of == 1 else graph.slice_of(cells, index, of, partial(_beside, registry))
     before = folder.record().get("file")
     if before is not None and Path(str(before)).absolute() != file.absolute():
         text = f"{folder.path} holds the bench of {before}; its list of cells is replaced, its runs are kept. Use --out DIR to keep both."
@@ -213,6 +213,12 @@ def open_bench(
     if overwrite != "always":
         session.changed = _changed(session)
     return session
+
+
+def _beside(registry: Registry, cell: Cell) -> tuple[Window, ...]:
+    from adtoolkit.control_plan import trained_beside
+
+    return trained_beside(registry, cell.config, cell.outcome) if isinstance(cell.outcome, Plan) else ()
 
 
 def _changed(session: Session) -> list[str]:

@@ -14,7 +14,6 @@ from adtoolkit.errors import MixError
 
 if TYPE_CHECKING:
     from adtoolkit.mix import Blocked, Plan
-    from adtoolkit.runconfig import RunConfig
 
 
 @click.command()
@@ -29,13 +28,13 @@ def plan(request: Request) -> None:
 
     outcome = outcome_of(request.config, request.registry)
     if request.json:
-        click.echo(json.dumps(_blocked(outcome) if isinstance(outcome, Blocked) else _planned(outcome, request.config)))
+        click.echo(json.dumps(_blocked(outcome) if isinstance(outcome, Blocked) else _planned(outcome, request)))
         if debug := click.get_current_context().find_object(Debug):
             debug.as_json = False
     if isinstance(outcome, Blocked):
         raise MixError(outcome.message)
     if not request.json:
-        for label, text in _lines(outcome, request.config):
+        for label, text in _lines(outcome, request):
             click.echo(f"{label:<13} {text}")
 
 
@@ -44,13 +43,20 @@ def _blocked(outcome: Blocked) -> dict[str, object]:
     return {"status": "blocked", "reasons": reasons, "fixes": {label: list(names) for label, names in outcome.fixes}}
 
 
-def _planned(outcome: Plan, config: RunConfig) -> dict[str, object]:
+def _planned(outcome: Plan, request: Request) -> dict[str, object]:
+    from adtoolkit.control_plan import trained_beside
+
+    config = request.config
     window = [config.window.lo, config.window.hi] if config.window else None
-    about = {"window": window, "trainings": int(outcome.estimates), "folds": config.scorer.folds, "config": config.tables()}
+    trainings = int(outcome.estimates) + len(trained_beside(request.registry, config, outcome))
+    about = {"window": window, "trainings": trainings, "folds": config.scorer.folds, "config": config.tables()}
     return {"status": "planned", **outcome.describe(), **about}
 
 
-def _lines(outcome: Plan, config: RunConfig) -> Iterator[tuple[str, str]]:
+def _lines(outcome: Plan, request: Request) -> Iterator[tuple[str, str]]:
+    from adtoolkit.control_plan import trained_beside
+
+    config = request.config
     have, gives = (", ".join(sorted(caps)) or "nothing" for caps in (outcome.have, outcome.background))
     yield "data", f"{config.data.name}, preset {config.data.preset}, seed {config.data_seed}; offers {have}"
     yield "window", f"{config.window.lo:g} to {config.window.hi:g}" if config.window else "none"
@@ -66,4 +72,6 @@ def _lines(outcome: Plan, config: RunConfig) -> Iterator[tuple[str, str]]:
     yield "metrics", ", ".join(config.metrics.names)
     if outcome.region is not None:
         scan = "one for every window of a scan" if outcome.window_in_fit else "one, which serves every window of a scan"
-        yield "trainings", f"of the background model: {scan if config.window else 'one'}"
+        beside = [f"{region.lo:g} to {region.hi:g}" for region in trained_beside(request.registry, config, outcome)]
+        more = f", and one more without each control region, {' and '.join(beside)}" if beside else ""
+        yield "trainings", f"of the background model: {scan if config.window else 'one'}{more}"

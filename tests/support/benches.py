@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from support.command import adtool as command
+
+from adtoolkit.bench.cells import expand
+from adtoolkit.bench.matrix import read_matrix
+from adtoolkit.registry import default_registry
 
 #: Data and options that make a cell a matter of a second.
 TOY = """
@@ -29,6 +34,15 @@ steps = 20
 hidden = 8
 solver_steps = 2
 """
+#: Two seeds on the toy.
+HEAD = 'seeds = [3, 4]\npreset = "smoke"\n[data]\nname = "toy-bump"\n'
+
+
+def cells_of(folder, text, head=HEAD, **more):
+    """The cells of a matrix that is written to a folder."""
+    file = folder / "m.toml"
+    file.write_text(head + text)
+    return expand(read_matrix(file), default_registry(), Path("bench/m/runs"), **more)
 
 
 def adtool(*arguments):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from support.control import WINDOW, Numbered, Shifted, beside, events, moved_anew, notes_of
 
-from adtoolkit.control import LEAST, control_width, regions
+from adtoolkit.control import LEAST
+from adtoolkit.control_plan import control_width, regions
 from adtoolkit.densities import LOWEST
 from adtoolkit.errors import CacheError, DataError
 from adtoolkit.metrics.config import ExcessConfig
 from adtoolkit.metrics.excess import Excess
 from adtoolkit.plugin import Cap, Component
 from adtoolkit.runconfig import TemplateTable
-from adtoolkit.stages import Part
 from adtoolkit.types import Sample, Window
 
 
@@ -152,11 +152,11 @@ SCORERS = {
 @pytest.mark.parametrize(("traits", "needs", "width"), SCORERS.values(), ids=SCORERS)
 def test_control_regions_are_as_wide_as_asked_or_by_what_they_cost(traits, needs, width):
     record = Component(kind="scorer", name="one", target="a:B", summary=".", needs=needs)
-    part, notes, excess = Part(record, type("One", (), traits)()), [], [Excess(ExcessConfig())]
+    scorer, notes, excess = type("One", (), traits), [], [Excess(ExcessConfig())]
 
-    assert control_width(TemplateTable(), excess, part, notes.append) == (width or 0)
+    assert control_width(TemplateTable(), excess, record, scorer, notes.append) == (width or 0)
     assert [note for note in notes if "--set template.control=1" in note] == notes
     assert len(notes) == (width == 0.0)
-    assert control_width(TemplateTable(control=0.5), excess, part, notes.append) == (0 if width is None else 0.5)
-    assert control_width(TemplateTable(control=0), excess, part, notes.append) == 0
-    assert control_width(TemplateTable(control=1), [], part, notes.append) == 0, "no metric wants them"
+    assert control_width(TemplateTable(control=0.5), excess, record, scorer, notes.append) == (0 if width is None else 0.5)
+    assert control_width(TemplateTable(control=0), excess, record, scorer, notes.append) == 0
+    assert control_width(TemplateTable(control=1), [], record, scorer, notes.append) == 0, "no metric wants them"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adtoolkit.context import RunContext
-from adtoolkit.control import regions
+from adtoolkit.control_plan import regions
 from adtoolkit.metrics.config import ExcessConfig
 from adtoolkit.metrics.excess import Bias, Excess, bias_of, cut_at, significance
 from adtoolkit.scored import Control, Scored

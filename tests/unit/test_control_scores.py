@@ -9,7 +9,8 @@ from support.control import WINDOW, Numbered, beside, events, moved_anew, notes_
 
 from adtoolkit.config import NoOptions
 from adtoolkit.context import RunContext, silent
-from adtoolkit.control import regions, score_control
+from adtoolkit.control import score_control
+from adtoolkit.control_plan import regions
 from adtoolkit.interfaces import FittedScorer, Scorer
 from adtoolkit.plugin import Component
 from adtoolkit.stages import Part, Workshop
