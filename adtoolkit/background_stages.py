@@ -162,5 +162,5 @@ class BackgroundStages:
 
         densities = Cap.LOG_PROB in scorer.record.needs
         search = Search(config.window, prepared.prep.apply(blind), width, config.template.oversample, config.mass, prepared.prep, densities)
-        made: ControlRegions = self.timed("template", lambda: draw_control(self.shop, interpolator, model_of, search, given, self.folder))
+        made: ControlRegions = self.timed("control", lambda: draw_control(self.shop, interpolator, model_of, search, given, self.folder))
         return made

@@ -178,7 +178,7 @@ class Run:
         entries += score_entries
         if made is not None and (there := made.control) is not None:
             part = prepared.parts["scorer"]
-            control, more = self._timed("score", lambda: score_control(self.shop, part, there, folds, given))
+            control, more = self._timed("control", lambda: score_control(self.shop, part, there, folds, given))
             entries += more
             scored = replace(scored, control=control)
         if scored.outside is not None and (beyond := int(scored.outside.sum())):
