@@ -30,8 +30,8 @@ MATRICES = (
             "60,000 background events of which 8,500 lie in the window, five features; the test background is that of the data, "
             "cross-fitted, so the SIC at 0.001 rests on 8.5 events and has a statistical error of 17 %. They are of the first release, "
             "whose taus are wrong in jets with |phi| > 2.4, for signal and background alike; the file that `adtool data fetch lhco` brings "
-            "has others, and will give other numbers. Rows of `r-anode`, of templates without signal, and of `cathode` with 411 signal events "
-            "have today's p(m), which is smooth up to the ends of the window; the others were measured with one that was not."
+            "has others, and will give other numbers. Rows of `r-anode`, of templates without signal, and of `cathode` with 411 signal "
+            "events have today's p(m), which is smooth up to the ends of the window; the others were measured with one that was not."
         ),
     ),
     (
