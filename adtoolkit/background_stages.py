@@ -11,7 +11,7 @@ from adtoolkit import stages
 from adtoolkit.background import Background
 from adtoolkit.capabilities import Cap
 from adtoolkit.control import ControlRegions, Search, check_region, draw_control, in_region
-from adtoolkit.control_plan import control_width
+from adtoolkit.control_plan import control_width, made_anew
 from adtoolkit.interfaces import DrawsFromEvents, InPhysicalUnits, Model
 from adtoolkit.plugin import Region
 from adtoolkit.preparation import Prepared, template_size
@@ -76,8 +76,10 @@ class BackgroundStages:
             check_region(prepared.dataset.events, control)
             prepared.parts["estimator"].instance.check(prepared.dataset.events.blind(), control)
         train_on = prepared.prep.apply(prepared.dataset.region(region, window))
-        shop = self.shop if control is None else in_region(self.shop, control)
-        return FitJob(shop, train_on, window if region is Region.SIDEBAND else None)
+        known = window if region is Region.SIDEBAND else None
+        if control is None:
+            return FitJob(self.shop, train_on, known)
+        return FitJob(in_region(self.shop, control), train_on, known, f"without {control.lo:g} to {control.hi:g}")
 
     def make(self) -> Made:
         """Fit, bind to the window, and draw, as far as the model can."""
@@ -125,8 +127,7 @@ class BackgroundStages:
     def fitted(self, control: Window | None = None) -> tuple[Entry, Model, Mapping[str, Any]]:
         """The model for the window or for a control region, its stage, and what the keys of later stages name."""
         estimator, job = self.prepared.parts["estimator"], self.fit_job(control)
-        what = "" if control is None else f"without {control.lo:g} to {control.hi:g}"
-        entry, model, made = stages.fit_model(job.shop, estimator, job.train_on, job.window, what)
+        entry, model, made = stages.fit_model(estimator, job)
         if isinstance(model, InPhysicalUnits):
             scope = ("estimator", estimator.record.name)
             model = model.preprocessed(self.prepared.prep, replace(job.shop.context, scope=scope))
@@ -142,19 +143,15 @@ class BackgroundStages:
         if not width:
             return None
         estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
-        moves = isinstance(model, DrawsFromEvents)
-        if moves and Cap.WINDOW not in estimator.record.needs:
+        of_events = isinstance(model, DrawsFromEvents)
+        anew = made_anew(config.template, estimator.record, self.plan.region, scorer.instance, of_events=of_events)
+        if anew is None:
             note(f"No control regions: '{estimator.record.name}' draws from events that were made for the window.")
             return None
-        anew = moves or (self.plan.region is Region.SIDEBAND and config.template.refit)
         blind = prepared.dataset.events.blind()
 
         def model_of(region: Window) -> tuple[Model, Entry | None]:
-            """The window's own, or one made anew.
-
-            That is for models of the sidebands: they describe best the events that they were trained on, which those of a control region
-            would be, and those of the window are not. One that moves events into the window can move none elsewhere.
-            """
+            """The window's own, or one trained without the region."""
             if not anew:
                 return model, None
             entry, there, _ = self.fitted(region)

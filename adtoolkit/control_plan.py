@@ -23,7 +23,7 @@ def control_width(
     table: TemplateTable,
     metrics: Iterable[Metric[Any] | type[Metric[Any]]],
     record: Component,
-    scorer: Scorer[Any] | type[Scorer[Any]],
+    scorer: Scorer[Any],
     note: Callable[[str], None] = lambda _: None,
 ) -> float:
     """How wide the control regions are, in widths of the window; 0 for none: no metric wants them, or the scorer learns from truth.
@@ -43,16 +43,35 @@ def control_width(
 def regions(window: Window, width: float) -> tuple[Window, Window]:
     """One on each side of the window, ``width`` times as wide."""
     gap, wide = GAP * window.width, width * window.width
-    return Window(window.lo - gap - wide, window.lo - gap), Window(window.hi + gap, window.hi + gap + wide)
+    ends = [(window.lo - gap - wide, window.lo - gap), (window.hi + gap, window.hi + gap + wide)]
+    # without rounding errors: in a scan they may be windows of other searches, which need the same model
+    low, high = (Window(float(f"{lo:.12g}"), float(f"{hi:.12g}")) for lo, hi in ends)
+    return low, high
+
+
+def made_anew(table: TemplateTable, estimator: Component, region: Region | None, scorer: Scorer[Any], *, of_events: bool) -> bool | None:
+    """Whether the background of a control region is a model trained anew without that region; None if there can be none.
+
+    Anew for models of the sidebands, which describe best the events that they were trained on: those of a control region would be
+    such, and those of the window are not. ``template.refit`` switches that off, but not where a scorer of the window alone divides by
+    the density. A model that moves events into the window (``of_events``) can move none elsewhere, and one of events that were made
+    for the window is of no other place. Models of all events are asked as in the window.
+    """
+    if of_events:
+        return True if Cap.WINDOW in estimator.needs else None
+    return region is Region.SIDEBAND and (table.refit or (scorer.trains and not scorer.outside))
 
 
 def trained_beside(registry: Registry, config: RunConfig, plan: Plan) -> tuple[Window, ...]:
-    """The control regions without which the background model is trained anew, unless the data have too few events there.
-
-    None for a model that is not one of the sidebands alone: it is never evaluated inside a region.
-    """
-    if config.window is None or not config.template.refit or plan.region is not Region.SIDEBAND or Cap.SAMPLE not in plan.background:
+    """The control regions without which the background model is trained anew, unless the data have too few events there."""
+    if config.window is None or plan.region is not Region.SIDEBAND or Cap.SAMPLE not in plan.background:
         return ()
-    metrics = [registry.load(registry.get("metric", name).component) for name in config.metrics.names]
-    width = control_width(config.template, metrics, plan.scorer, registry.load(plan.scorer))
-    return regions(config.window, width) if width else ()
+    metrics = (registry.load(registry.get("metric", name).component) for name in reversed(config.metrics.names))
+    scorer = registry.load(plan.scorer)(config.scorer.options)
+    if not (width := control_width(config.template, metrics, plan.scorer, scorer)):
+        return ()
+    # only models that can do no more than be drawn from are made from events
+    draws = plan.estimator.provides <= {Cap.SAMPLE}
+    of_events = draws and registry.load(plan.estimator)(config.estimator.options).independent_groups() is not None
+    anew = made_anew(config.template, plan.estimator, plan.region, scorer, of_events=of_events)
+    return regions(config.window, width) if anew else ()

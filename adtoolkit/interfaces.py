@@ -171,7 +171,7 @@ class BackgroundEstimator(_Configured[C]):
         return ""
 
     def independent_groups(self) -> int | None:
-        """How many groups its model's draws will come in, where they are made from events (`DrawsFromEvents`); None if that is no limit.
+        """How many groups its model's draws will come in, where they are made from events (`DrawsFromEvents`); None if they are not.
 
         A search needs as many as it has folds, which is then known before the training.
         """

@@ -100,7 +100,9 @@ class TemplateTable(Table):
         "auto",
         description="Width of the control regions, in widths of the window; 0: none; auto: 1, or none where the scorer trains densities.",
     )
-    refit: bool = Field(True, description="Train a model of the sidebands anew without each control region, as it is without the window.")
+    refit: bool = Field(
+        True, description="Train a model of the sidebands anew without each control region, as without the window; off: where it must be."
+    )
 
 
 class RunTable(Table):

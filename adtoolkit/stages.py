@@ -127,36 +127,34 @@ def _clear_if_stale(work: Path, source: Mapping[str, str]) -> None:
     write_atomic(stamp, text)
 
 
-def fit_model(
-    shop: Workshop, estimator: Part, train_on: Sample, window: Window | None, what: str = ""
-) -> tuple[Entry, Model, Mapping[str, Any]]:
-    """Train an estimator on its (blinded, preprocessed) region, or reuse the model.
+@dataclass(frozen=True)
+class FitJob:
+    """A training.
 
-    Args:
+    Attributes:
         shop: Where.
-        estimator: What.
-        train_on: Events of the region; part of the key by their content.
+        train_on: Events of the region, blinded and preprocessed; part of the key by their content.
         window: For the key; None if the region does not depend on it.
         what: Told beside the estimator's name.
     """
-    context = _fit_context(shop, estimator)
-    key = _fit_key(context, estimator, train_on, window)
-
-    def make(folder: Path, work: Path) -> Mapping[str, Any]:
-        task = _fit_task(train_on, replace(context, workdir=work))
-        return _keep_model(estimator.instance.fit(task.train, task.val, task.ctx), folder, len(train_on))
-
-    entry = shop.stage("fit", key, make, f"{estimator.record.name} {what}".rstrip(), (estimator,))
-    return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
-
-
-@dataclass(frozen=True)
-class FitJob:
-    """A training to be done together with others: the arguments of `fit_model`."""
 
     shop: Workshop
     train_on: Sample
     window: Window | None
+    what: str = ""
+
+
+def fit_model(estimator: Part, job: FitJob) -> tuple[Entry, Model, Mapping[str, Any]]:
+    """Train an estimator, or reuse the model: its stage, the model, and what the keys of later stages name."""
+    context = _fit_context(job.shop, estimator)
+    key = _fit_key(context, estimator, job.train_on, job.window)
+
+    def make(folder: Path, work: Path) -> Mapping[str, Any]:
+        task = _fit_task(job.train_on, replace(context, workdir=work))
+        return _keep_model(estimator.instance.fit(task.train, task.val, task.ctx), folder, len(job.train_on))
+
+    entry = job.shop.stage("fit", key, make, f"{estimator.record.name} {job.what}".rstrip(), (estimator,))
+    return entry, load_model(entry, context.device), {"key": key, "made": entry.digest}
 
 
 def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
@@ -199,7 +197,7 @@ def fit_models(estimator: Part, jobs: Sequence[FitJob]) -> list[Entry]:
             notes = job.shop.heard[before[i] :]
             return _keep_model(made[i], folder, len(job.train_on)) | {"together": len(made), "notes": notes, **share}
 
-        entries.append(job.shop.stage("fit", key, make, estimator.record.name, (estimator,)))
+        entries.append(job.shop.stage("fit", key, make, f"{estimator.record.name} {job.what}".rstrip(), (estimator,)))
     if missing:
         shutil.rmtree(group, ignore_errors=True)
     return entries

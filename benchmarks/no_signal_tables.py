@@ -21,13 +21,13 @@ def no_signal(data: dict[str, Any], title: str) -> Iterator[str]:
     yield "| | seeds | closure | true bias | control bias | Z template | above 2 | Z corrected | above 2 | Z known | spread | blind |"
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for method, row in data["summary"].items():
-        z = {kind: f"{kind}-z@1e-2" for kind in ("template", "corrected", "known")}
-        spread = f"{row[z['known']]['spread']:.2f}" if "spread" in row.get(z["known"], {}) else "-"
+        known = "known-z@1e-2"
+        spread = f"{row[known]['spread']:.2f}" if "spread" in row.get(known, {}) else "-"
         cells = [
             str(row["seeds"]),
             _mean(row, "closure-auc", 3),
             *_biases(row, "1e-2"),
-            _mean(row, z["known"]),
+            _mean(row, known),
             spread,
             _mean(row, "sic@1e-2"),
         ]
@@ -79,35 +79,24 @@ def no_signal_matrices(matrices: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 
 def _excesses(there: dict[str, list[dict[str, Any]]], eps: str) -> Iterator[str]:
-    """A row per method, four columns per data set."""
+    """A row per method, four columns per data set; first what runs by default."""
     yield f"| | {' | '.join(f'{title}: Z template | above 2 | Z corrected | above 2' for title in there)} |"
     yield f"|---|{'---|' * 4 * len(there)}"
-    counts = {title: [0, 0, 0, 0] for title in there}
     names = (f"excess-z@{eps}", f"excess-z-corrected@{eps}")
     methods = dict.fromkeys(run["method"] for runs in there.values() for run in runs if names[0] in run["metrics"])
-    for method in sorted(methods, key=lambda name: "refit=False" in name):
-        if "refit=False" in method and counts:
-            yield _total(counts)
-            counts = {}
-        cells = []
-        for title, runs in there.items():
-            for i, name in enumerate(names):
-                z = [run["metrics"][name] for run in runs if run["method"] == method and name in run["metrics"]]
-                large = sum(value > 2 for value in z)
-                if counts:
-                    counts[title][2 * i] += large
-                    counts[title][2 * i + 1] += len(z)
-                cells += [f"{np.mean(z):.1f} ({max(z):.1f})", f"{large} of {len(z)}"] if z else ["-", "-"]
-        yield f"| {method} | {' | '.join(cells)} |"
-    if counts:
-        yield _total(counts)
+
+    def values(runs: list[dict[str, Any]], name: str, chosen: list[str]) -> list[float]:
+        return [run["metrics"][name] for run in runs if run["method"] in chosen and name in run["metrics"]]
+
+    def above(z: list[float]) -> str:
+        return f"{sum(value > 2 for value in z)} of {len(z)}" if z else "-"
+
+    usual, other = ([method for method in methods if ("refit=False" in method) == off] for off in (False, True))
+    for method in [*usual, "", *other]:
+        found = [values(runs, name, [method] if method else usual) for runs in there.values() for name in names]
+        cells = [cell for z in found for cell in (f"{np.mean(z):.1f} ({max(z):.1f})" if z and method else "-" if method else "", above(z))]
+        yield f"| {method or 'all of these'} | {' | '.join(cells)} |"
     yield ""
-
-
-def _total(counts: dict[str, list[int]]) -> str:
-    """The row of how many are above 2, of all methods above it."""
-    total = [cell for n in counts.values() for cell in ("", f"{n[0]} of {n[1]}", "", f"{n[2]} of {n[3]}" if n[3] else "-")]
-    return f"| all of these | {' | '.join(total)} |"
 
 
 def _above(rows: Iterable[dict[str, Any]], name: str) -> tuple[int, int]:

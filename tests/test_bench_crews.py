@@ -106,6 +106,25 @@ def test_a_task_that_kills_every_worker_does_not_take_its_neighbours_with_it():
     assert crew.given.count("good 1") <= 2
 
 
+#: Two cells that wait for the model of their window and for another one.
+WIDE = [
+    Task("window", "fit", "window", ()),
+    Task("region", "fit", "region", ()),
+    Task("late", "fit", "late", ()),
+    Task("template", "template", "template", (), ("window", "region", "late")),
+    Task("a", "cell", "a", (), ("template", "window", "region", "late")),
+    Task("b", "cell", "b", (), ("template", "window", "region", "late")),
+]
+
+
+@pytest.mark.parametrize("bad", ["window", "region"])
+def test_a_failed_training_ends_all_that_waits_for_it_once_and_nothing_is_trained_for_nothing(bad):
+    ends, crew = drive(lambda task, _: Outcome("failed", {"message": "no"}) if task.id == bad else Outcome("done"), WIDE)
+
+    assert {name: ends[name] for name in (bad, "template", "a", "b")} == {name: ["failed"] for name in (bad, "template", "a", "b")}
+    assert crew.given == ["window", "region"], "both were given away at once; the third nobody needs any more"
+
+
 def test_what_is_refused_leaves_the_cells_to_find_out_for_themselves():
     ends, _ = drive(lambda task, _: Outcome("refused", {"message": "no"}) if task.kind == "fit" else Outcome("done"), CHAIN)
 

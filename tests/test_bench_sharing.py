@@ -45,6 +45,19 @@ def test_control_regions_too_are_made_again_and_once(bench):
     assert {path.partition("/")[0] for path in shared} <= {"fit", "template", "density"}, "made once, by whoever came first"
 
 
+def test_a_cell_that_fails_where_all_is_computed_again_is_not_taken_for_done(bench, monkeypatch):
+    from adtoolkit_sigma.estimator import Sigma
+
+    def broken(self, train, val, ctx):
+        raise ZeroDivisionError("by the test")
+
+    before, _, _ = bench()
+    monkeypatch.setattr(Sigma, "fit", broken)
+    after, _, _ = bench("--overwrite", "always")
+
+    assert (set(before.values()), set(after.values())) == ({"done"}, {"failed"})
+
+
 def test_a_cell_that_needs_no_densities_does_not_fail_of_them(bench, monkeypatch):
     def fail(*_arguments, **_more):
         raise RunError("The background gives no density.", "Train longer.")
@@ -61,13 +74,25 @@ SIDEBANDS = BENCH.replace("sigma", "masked-cfm").replace("[matrix]\n", "[matrix]
 
 
 @pytest.mark.parametrize("more", [(), ("--stack", 3), ("--jobs", 2)])
-def test_a_model_of_the_sidebands_is_trained_for_a_control_region_ahead_of_its_cells(bench, more):
+def test_a_model_of_the_sidebands_is_trained_for_a_control_region_ahead_of_its_cells(bench, more, tmp_path):
     ends, made, manifests = bench(*more, text=SIDEBANDS)
+    together = {json.loads(path.read_text()).get("together") for path in tmp_path.glob("cache/fit/*/meta.json")}
 
     assert ends == {"cathode": "done", "anode": "done"}
     assert sum(name.startswith("fit") for name in made) == 2, "for the window, and without 2.55 to 3.15"
+    assert together == ({2} if "--stack" in more else {None})
     assert {manifest["trainings"] for manifest in manifests} == {0}
     assert sum("No control region from 4.05 to 4.65: The data have" in note for manifest in manifests for note in manifest["notes"]) == 1
+
+
+def test_a_control_region_that_is_the_window_of_another_cell_shares_its_model(bench, tmp_path):
+    windows = SIDEBANDS.replace("[[3.3, 3.9]]", "[[2.7, 3.1], [3.2, 3.6]]").replace('"anode"', '"likelihood"')
+    _, made, manifests = bench(text=windows)
+
+    assert len(manifests) == 4
+    assert sum(name.startswith("fit") for name in made) == len(list(tmp_path.glob("out/fits/*.json"))) == 2, (
+        "of other regions the data have few"
+    )
 
 
 def test_a_training_that_fails_for_a_control_region_leaves_the_region_out_and_fails_no_cell(bench, monkeypatch):
@@ -75,12 +100,12 @@ def test_a_training_that_fails_for_a_control_region_leaves_the_region_out_and_fa
 
     fit = MaskedCfm.fit
 
-    def once(self, train, val, ctx):
+    def fails_there(self, train, val, ctx):
         if not ((train.m < 3.1) & (train.m > 2.6)).any():
             raise ZeroDivisionError("by the test")
         return fit(self, train, val, ctx)
 
-    monkeypatch.setattr(MaskedCfm, "fit", once)
+    monkeypatch.setattr(MaskedCfm, "fit", fails_there)
     ends, _, manifests = bench(text=SIDEBANDS)
 
     assert ends == {"cathode": "done", "anode": "done"}

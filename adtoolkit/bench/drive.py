@@ -44,6 +44,7 @@ class Driver:
             for before in needs:
                 self.followers[before].append(name)
         self.ready: list[tuple[tuple[int, int], str]] = []
+        self.over: set[str] = set()
         self.open: dict[Future[Outcome], Task] = {}
         self.tries: dict[str, int] = {}
         #: Under way when a worker died. Each is tried again alone, so that the one to blame does not take others down with it.
@@ -90,6 +91,8 @@ class Driver:
         while self.ready and self._room():
             _, name = heapq.heappop(self.ready)
             task = self.tasks[name]
+            if (followers := self.followers[name]) and self.over.issuperset(followers):
+                continue  # nobody waits for it any more
             self.begun(task)
             try:
                 self.open[self.crew.submit(task, self.site)] = task
@@ -118,9 +121,12 @@ class Driver:
     def _ended(self, task: Task, outcome: Outcome) -> None:
         if outcome.status == "alien":
             raise RunError(outcome.error["message"] if outcome.error else "A worker cannot take part.")
+        self.over.add(task.id)
         self.tell_ended(task, outcome)
         for name in self.followers[task.id]:
             self.missing[name].discard(task.id)
+            if name in self.over:
+                continue
             if outcome.status == "failed":
                 # what was to be shared cannot be made; refused is another matter: then each cell finds out for itself
                 error: Mapping[str, str] | None = outcome.error

@@ -80,7 +80,7 @@ def fit_key(cell: Cell, control: Window | None = None) -> str | None:
     plan, config = cell.outcome, cell.config
     if not isinstance(plan, Plan) or not plan.estimates:
         return None
-    window = plan.region is Region.SIDEBAND and config.window
+    window = plan.region is Region.SIDEBAND and (control or config.window)
     return key_of(
         pipeline()
         | {
@@ -89,7 +89,6 @@ def fit_key(cell: Cell, control: Window | None = None) -> str | None:
             "version": plan.estimator.cache_version,
             "region": plan.region,
             "window": [window.lo, window.hi] if window else None,
-            **({"control": [control.lo, control.hi]} if control else {}),  # preprocessing is that of the window
             "seed": config.seed,
             "device": config.run.device,
             # preprocessing is fitted on the reference events too where one of the parts uses them
@@ -108,26 +107,27 @@ def template_key(cell: Cell) -> str | None:
     return key_of({"fit": fit_key(cell), "version": plan.interpolator.cache_version, **parts})
 
 
-def build(cells: Iterable[Cell], stack: Callable[[Cell], int] = lambda _: 1, beside: Beside = lambda _: ()) -> list[Task]:
+def build(cells: Iterable[Cell], beside: Beside, stack: Callable[[Cell], int] = lambda _: 1) -> list[Task]:
     """The tasks that compute these cells, in an order that respects what they wait for.
 
     Args:
         cells: Cells that can run.
-        stack: How many trainings like that of a cell may be done together.
         beside: The control regions for which the model of a cell is trained anew.
+        stack: How many trainings like that of a cell may be done together.
     """
     fits: dict[str, list[_Need]] = {}
     templates: dict[str, list[Cell]] = {}
     cells = list(cells)
+    needed = {cell.digest: _needed(cell, beside) for cell in cells}
     for cell in cells:
         if (template := template_key(cell)) is not None:
-            for need in _needed(cell, beside):
+            for need in needed[cell.digest]:
                 fits.setdefault(need.key, []).append(need)
             templates.setdefault(template, []).append(cell)
     tasks, made_by = _fits(fits, stack)
 
     def trainings(cell: Cell) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(made_by[need.key] for need in _needed(cell, beside)))
+        return tuple(dict.fromkeys(made_by[need.key] for need in needed[cell.digest]))
 
     for key, members in templates.items():
         if len(members) > 1:
@@ -166,7 +166,8 @@ def _needed(cell: Cell, beside: Beside) -> list[_Need]:
 def _fits(fits: Mapping[str, list[_Need]], stack: Callable[[Cell], int]) -> tuple[list[Task], dict[str, str]]:
     """The trainings, alike ones together, and which task makes which."""
     groups: dict[str, list[tuple[str, list[_Need]]]] = {}
-    for key, users in fits.items():
+    for key, needs in fits.items():
+        users = sorted(needs, key=lambda need: need.control is not None)  # a region may be the window of another cell
         cell = users[0].cell
         events = {name: value for name, value in cell.tables["data"].items() if name not in _NUMBERS}
         alike = (
@@ -212,8 +213,11 @@ def _background(cell: Cell) -> str:
     return f"{cell.config.estimator.name}+{cell.config.interpolator.name}{window} seed {cell.config.seed}"
 
 
-def slice_of(cells: list[Cell], index: int, of: int, beside: Beside = lambda _: ()) -> list[Cell]:
-    """One of ``of`` parts of the cells. Cells that share a training lie in the same part; the parts are about equally large."""
+def slice_of(cells: list[Cell], index: int, of: int, beside: Beside) -> list[Cell]:
+    """One of ``of`` parts of the cells. Cells that share the model of their window lie in the same part; the parts are about equally large.
+
+    A control region may be the window of a cell in another part: whoever comes first trains that model, and the other waits for it.
+    """
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(fit_key(cell) or cell.digest, []).append(cell)

@@ -20,6 +20,7 @@ from adtoolkit.bench.folder import ELSE, BenchFolder, State
 from adtoolkit.bench.matrix import Matrix, read_matrix
 from adtoolkit.bench.words import counted, fixes
 from adtoolkit.bench.work import Outcome, Site
+from adtoolkit.control_plan import trained_beside
 from adtoolkit.devices import resolve_device
 from adtoolkit.errors import ConfigError
 from adtoolkit.interfaces import TrainsTogether
@@ -100,7 +101,7 @@ class Session:
 
     def tasks(self) -> list[Task]:
         """What is to be done. With ``only-cache`` nothing is shared, as nothing is made."""
-        tasks = graph.build(self.todo, self.together, partial(_beside, self.registry))
+        tasks = graph.build(self.todo, partial(_beside, self.registry), self.together)
         if self.overwrite == "only-cache":
             return [task for task in tasks if task.kind == "cell"]
         if self.overwrite == "always":
@@ -134,7 +135,7 @@ class Session:
         """
         if self.overwrite == "always":
             self.folder.forget_data()
-        tasks = self.tasks()
+        tasks, told = self.tasks(), set[str]()
 
         def heard(task: Task, outcome: Outcome) -> None:
             self.trainings += outcome.trainings
@@ -142,6 +143,7 @@ class Session:
                 message = advice(outcome.error["message"], self.matrix.file)
                 outcome = replace(outcome, error={**outcome.error, "message": message})
             if task.kind == "cell":
+                told.add(task.work[0].digest)
                 self.states[task.work[0].digest] = _state(outcome, self.overwrite)
                 self._keep()
             ended(task, outcome)
@@ -149,10 +151,14 @@ class Session:
         self._keep(now=True)
         try:
             Driver(tasks, crew, site, begun, heard).drive()
-        finally:
-            for cell in self.todo:  # a worker may have ended one that nobody heard of before an interrupt
-                if (state := self.folder.finished(cell.run, cell.digest)).status == "done":
+        except BaseException:
+            # a worker may have ended a cell that nobody heard of before an interrupt; with `always` what is there may be of before
+            for cell in self.todo if self.overwrite != "always" else []:
+                state = self.folder.finished(cell.run, cell.digest)
+                if cell.digest not in told and state.status == "done":
                     self.states[cell.digest] = state
+            raise
+        finally:
             self._keep(now=True)
 
     def _keep(self, *, now: bool = False) -> None:
@@ -216,8 +222,6 @@ def open_bench(
 
 
 def _beside(registry: Registry, cell: Cell) -> tuple[Window, ...]:
-    from adtoolkit.control_plan import trained_beside
-
     return trained_beside(registry, cell.config, cell.outcome) if isinstance(cell.outcome, Plan) else ()
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from adtoolkit.bench.graph import Task, Work
     from adtoolkit.preparation import Prepared
     from adtoolkit.runner import Run
+    from adtoolkit.stages import FitJob
 
 #: Threads of one process take turns: a training uses all cores it is given.
 _TURN: Final = threading.Lock()
@@ -148,27 +149,34 @@ def _fit(task: Task, site: Site, folder: Any, tell: Callable[[Event], None]) -> 
     """
     from adtoolkit import stages
 
-    found: dict[str, tuple[Run, Any, Any]] = {}
-    refused = None
+    found: dict[str, FitJob] = {}
+    there: dict[str, tuple[Run, Prepared]] = {}
+    refused: Exception | None = None
+    without: set[str] = set()  # control regions that have none, whichever cell asks
     for work in task.work:
-        if work.key in found:
+        if work.key in found or (work.control and work.key in without):
             continue
-        job = _run(work, task, site, folder, tell)
+        if work.digest not in there:
+            job = _run(work, task, site, folder, tell)
+            try:
+                there[work.digest] = job, job.prepared()
+            except AdtoolError as error:
+                refused = error
+                continue
+        job, prepared = there[work.digest]
         try:
-            prepared = job.prepared()
-            needed = job.fit_job(prepared, work.control)
-        except AdtoolError as error:
+            found[work.key] = job.fit_job(prepared, work.control)
+        except Exception as error:
+            if not (work.control or isinstance(error, AdtoolError)):
+                raise
             refused = error
-            continue
-        found[work.key] = job, prepared.parts["estimator"], needed
+            if work.control:
+                without.add(work.key)
     if not found and refused is not None:
         raise refused
-    jobs = list(found.values())
-    first, estimator, only = jobs[0]
-    if len(jobs) == 1:
-        entries = [stages.fit_model(only.shop, estimator, only.train_on, only.window)[0]]
-    else:
-        entries = stages.fit_models(estimator, [needed for *_, needed in jobs])
+    first, prepared = next(iter(there.values()))
+    estimator, jobs = prepared.parts["estimator"], list(found.values())
+    entries = stages.fit_models(estimator, jobs) if len(jobs) > 1 else [stages.fit_model(estimator, jobs[0])[0]]
     for key, entry in zip(found, entries, strict=True):
         place = entry.path.relative_to(first.store.root).as_posix()
         folder.keep_fit(key, {"stage": place, "estimator": estimator.record.name, "seconds": entry.seconds})

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://127.0.0.1:8786.")
 @click.option("--stack", type=click.IntRange(min=1), help="Train up to this many models of one estimator together.")
 @click.option("--index", type=click.IntRange(min=0), help="Compute one slice of the cells, counted from 0 (batch arrays).")
-@click.option("--of", type=click.IntRange(min=1), help="Number of slices; cells that share a training lie in one.")
+@click.option("--of", type=click.IntRange(min=1), help="Number of slices; cells that share the model of their window lie in one.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to compute, for all cells.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the bench; bench/<name of the file> by default.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Column of the table of --collect. Repeatable.")

@@ -14,6 +14,8 @@ from adtoolkit.errors import MixError
 
 if TYPE_CHECKING:
     from adtoolkit.mix import Blocked, Plan
+    from adtoolkit.runconfig import RunConfig
+    from adtoolkit.types import Window
 
 
 @click.command()
@@ -23,18 +25,20 @@ def plan(request: Request) -> None:
 
     Nothing is loaded or trained. The exit code is 2 if they cannot.
     """
+    from adtoolkit.control_plan import trained_beside
     from adtoolkit.mix import Blocked
     from adtoolkit.resolving import outcome_of
 
     outcome = outcome_of(request.config, request.registry)
+    beside = () if isinstance(outcome, Blocked) else trained_beside(request.registry, request.config, outcome)
     if request.json:
-        click.echo(json.dumps(_blocked(outcome) if isinstance(outcome, Blocked) else _planned(outcome, request)))
+        click.echo(json.dumps(_blocked(outcome) if isinstance(outcome, Blocked) else _planned(outcome, request.config, beside)))
         if debug := click.get_current_context().find_object(Debug):
             debug.as_json = False
     if isinstance(outcome, Blocked):
         raise MixError(outcome.message)
     if not request.json:
-        for label, text in _lines(outcome, request):
+        for label, text in _lines(outcome, request.config, beside):
             click.echo(f"{label:<13} {text}")
 
 
@@ -43,20 +47,14 @@ def _blocked(outcome: Blocked) -> dict[str, object]:
     return {"status": "blocked", "reasons": reasons, "fixes": {label: list(names) for label, names in outcome.fixes}}
 
 
-def _planned(outcome: Plan, request: Request) -> dict[str, object]:
-    from adtoolkit.control_plan import trained_beside
-
-    config = request.config
+def _planned(outcome: Plan, config: RunConfig, beside: tuple[Window, ...]) -> dict[str, object]:
     window = [config.window.lo, config.window.hi] if config.window else None
-    trainings = int(outcome.estimates) + len(trained_beside(request.registry, config, outcome))
+    trainings = int(outcome.estimates) + len(beside)
     about = {"window": window, "trainings": trainings, "folds": config.scorer.folds, "config": config.tables()}
     return {"status": "planned", **outcome.describe(), **about}
 
 
-def _lines(outcome: Plan, request: Request) -> Iterator[tuple[str, str]]:
-    from adtoolkit.control_plan import trained_beside
-
-    config = request.config
+def _lines(outcome: Plan, config: RunConfig, beside: tuple[Window, ...]) -> Iterator[tuple[str, str]]:
     have, gives = (", ".join(sorted(caps)) or "nothing" for caps in (outcome.have, outcome.background))
     yield "data", f"{config.data.name}, preset {config.data.preset}, seed {config.data_seed}; offers {have}"
     yield "window", f"{config.window.lo:g} to {config.window.hi:g}" if config.window else "none"
@@ -72,6 +70,6 @@ def _lines(outcome: Plan, request: Request) -> Iterator[tuple[str, str]]:
     yield "metrics", ", ".join(config.metrics.names)
     if outcome.region is not None:
         scan = "one for every window of a scan" if outcome.window_in_fit else "one, which serves every window of a scan"
-        beside = [f"{region.lo:g} to {region.hi:g}" for region in trained_beside(request.registry, config, outcome)]
-        more = f", and one more without each control region, {' and '.join(beside)}" if beside else ""
+        where = " and ".join(f"{region.lo:g} to {region.hi:g}" for region in beside)
+        more = f", and one more without each control region, {where}" if beside else ""
         yield "trainings", f"of the background model: {scan if config.window else 'one'}{more}"

@@ -13,7 +13,7 @@ def adtoolkit_register_components() -> list[Component]:
             name="masked-cfm",
             target="adtoolkit_masked_cfm.estimator:MaskedCfm",
             config="adtoolkit_masked_cfm.config:MaskedCfmConfig",
-            summary="Conditional flow matching of the sidebands, one training per window (SIGMA's baseline)",
+            summary="Conditional flow matching of the sidebands, trained per window (SIGMA's baseline)",
             cite="arXiv:2410.20537",
             provides=frozenset({Cap.SAMPLE, Cap.NOISE, Cap.LOG_PROB, Cap.FIELD}),
             trains_on=(Region.SIDEBAND, Region.REFERENCE),

@@ -48,6 +48,9 @@ class Samples(BackgroundEstimator[SamplesConfig]):
         for name, theirs, ours in zip(self.config.columns, inside.x.T, events.x.T, strict=True):
             _check_range(name, theirs, ours)
 
+    def independent_groups(self) -> int:
+        return LEAST  # each event is one, and fewer are refused
+
     def fit(self, train: Sample, val: Sample, ctx: Context) -> SamplesModel:  # noqa: ARG002 - nothing is trained
         if not len(train) or not np.isfinite(train.x).all():
             raise DataError("There are no events in the region, or some are not finite.", "Check the window, and the data.")

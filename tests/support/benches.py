@@ -9,6 +9,8 @@ from support.command import adtool as command
 
 from adtoolkit.bench.cells import expand
 from adtoolkit.bench.matrix import read_matrix
+from adtoolkit.control_plan import trained_beside
+from adtoolkit.mix import Plan
 from adtoolkit.registry import default_registry
 
 #: Data and options that make a cell a matter of a second.
@@ -43,6 +45,11 @@ def cells_of(folder, text, head=HEAD, **more):
     file = folder / "m.toml"
     file.write_text(head + text)
     return expand(read_matrix(file), default_registry(), Path("bench/m/runs"), **more)
+
+
+def beside(cell):
+    """Control regions of a cell whose model is trained anew."""
+    return trained_beside(default_registry(), cell.config, cell.outcome) if isinstance(cell.outcome, Plan) else ()
 
 
 def adtool(*arguments):

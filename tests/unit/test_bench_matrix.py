@@ -127,7 +127,7 @@ def test_no_window_may_be_one_of_the_windows(cells, tmp_path, below, head):
     assert [c.name for c in made if isinstance(c.outcome, Blocked)] == ["cwola no-window"]
     assert (region["cathode+direct+cathode no-window"], region["cathode+direct+cathode 3.3-3.7"]) == (Region.REFERENCE, Region.SIDEBAND)
     assert len({c.digest for c in made}) == len({c.run for c in made}) == 5
-    assert len({task.id for task in graph.build(c for c in made if isinstance(c.outcome, Plan)) if task.kind == "fit"}) == 2
+    assert len({task.id for task in graph.build((c for c in made if isinstance(c.outcome, Plan)), lambda _: ()) if task.kind == "fit"}) == 2
 
 
 @pytest.mark.parametrize("base", ["none = true\n", "lo = 3.0\nhi = 3.4\n"])

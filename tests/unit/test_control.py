@@ -152,7 +152,7 @@ SCORERS = {
 @pytest.mark.parametrize(("traits", "needs", "width"), SCORERS.values(), ids=SCORERS)
 def test_control_regions_are_as_wide_as_asked_or_by_what_they_cost(traits, needs, width):
     record = Component(kind="scorer", name="one", target="a:B", summary=".", needs=needs)
-    scorer, notes, excess = type("One", (), traits), [], [Excess(ExcessConfig())]
+    scorer, notes, excess = type("One", (), traits)(), [], [Excess(ExcessConfig())]
 
     assert control_width(TemplateTable(), excess, record, scorer, notes.append) == (width or 0)
     assert [note for note in notes if "--set template.control=1" in note] == notes

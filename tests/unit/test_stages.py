@@ -66,9 +66,9 @@ def test_models_trained_together_are_found_as_if_each_were_trained_alone(store, 
     together, alone = Lines(), Lines()
     fit_models(part(together), jobs(store, 3))
     for job, other in zip(jobs(store, 3), jobs(Store(tmp_path / "other"), 3), strict=True):
-        entry, model, _ = fit_model(job.shop, part(alone), job.train_on, job.window)
+        entry, model, _ = fit_model(part(alone), job)
         assert entry.reused
-        assert model.slope == fit_model(other.shop, part(alone), other.train_on, other.window)[1].slope
+        assert model.slope == fit_model(part(alone), other)[1].slope
     assert together.groups == [3]
 
 
@@ -84,7 +84,7 @@ def test_only_what_is_not_in_the_cache_is_trained(store):
 
 def test_models_of_machines_that_round_differently_are_kept_apart(store):
     job = jobs(store, 1)[0]
-    reused = [fit_model(job.shop, part(Lines(rounding)), job.train_on, job.window)[0].reused for rounding in ("", "float32", "", "float32")]
+    reused = [fit_model(part(Lines(rounding)), job)[0].reused for rounding in ("", "float32", "", "float32")]
     assert reused == [False, False, True, True]
 
 
@@ -136,8 +136,8 @@ def notes(told):
 def test_what_a_training_noted_is_told_again_where_its_model_is_reused(store):
     for _ in range(2):
         (job,), told = listeners(store, 1)
-        fit_model(job.shop, part(Lines()), job.train_on, job.window)
-        fit_model(in_region(job.shop, job.window), part(Lines()), job.train_on, None)
+        fit_model(part(Lines()), job)
+        fit_model(part(Lines()), FitJob(in_region(job.shop, job.window), job.train_on, None))
         n = len(train_val(job.train_on, np.random.default_rng(0))[0])
         assert notes(told) == [[f"{n} lines.", f"In the control region from 2.5 to 2.9: {n} lines."]]
 
