@@ -69,10 +69,8 @@ def no_signal_matrices(matrices: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield "## In the comparison of methods\n"
     yield "The cells without signal of the [comparison of methods](methods.md): mean over seeds, and the largest, of Z with statistical"
     yield "errors alone, and of the corrected Z where control regions were searched. The toy is the mild case: features of jets are harder"
-    yield "to describe, and more events show it. On LHC Olympics events the corrected Z of `sigma` are older than the raising of their"
-    yield "error with the expectation; today's are smaller, at most by a factor 1 + control bias. `refit=False`: a model of the sidebands"
-    yield "that is not trained anew without each control region. It has seen the events there, describes them better than those of the"
-    yield "window, and the control bias is too small.\n"
+    yield "to describe, and more events show it. `refit=False`: a model of the sidebands that is not trained anew without each control"
+    yield "region. It has seen the events there, describes them better than those of the window, and the control bias is too small.\n"
     for eps in ("1e-1", "1e-2"):
         yield f"At a background efficiency of {float(eps):g}:\n"
         yield from _excesses(there, eps)
