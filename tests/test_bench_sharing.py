@@ -95,6 +95,18 @@ def test_a_control_region_that_is_the_window_of_another_cell_shares_its_model(be
     )
 
 
+def test_a_part_that_cannot_be_loaded_for_the_plan_ends_no_other_cell(bench, monkeypatch):
+    from adtoolkit_anode.scorer import Anode
+
+    def broken(self, config):
+        raise ZeroDivisionError("by the test")
+
+    monkeypatch.setattr(Anode, "__init__", broken)
+    ends, _, _ = bench(text=SIDEBANDS)
+
+    assert ends == {"cathode": "done", "anode": "failed"}
+
+
 def test_a_training_that_fails_for_a_control_region_leaves_the_region_out_and_fails_no_cell(bench, monkeypatch):
     from adtoolkit_masked_cfm.estimator import MaskedCfm
 
