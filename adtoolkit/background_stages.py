@@ -144,7 +144,7 @@ class BackgroundStages:
             return None
         estimator, interpolator = prepared.parts["estimator"], prepared.parts["interpolator"]
         of_events = isinstance(model, DrawsFromEvents)
-        anew = made_anew(config.template, estimator.record, self.plan.region, scorer.instance, of_events=of_events)
+        anew = made_anew(config.template, estimator.instance, self.plan.region, scorer.instance, of_events=of_events)
         if anew is None:
             note(f"No control regions: '{estimator.record.name}' draws from events that were made for the window.")
             return None

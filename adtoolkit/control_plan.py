@@ -10,7 +10,7 @@ from adtoolkit.plugin import Component, Region
 from adtoolkit.types import Window
 
 if TYPE_CHECKING:
-    from adtoolkit.interfaces import Metric, Scorer
+    from adtoolkit.interfaces import BackgroundEstimator, Metric, Scorer
     from adtoolkit.mix import Plan
     from adtoolkit.registry import Registry
     from adtoolkit.runconfig import RunConfig, TemplateTable
@@ -49,17 +49,19 @@ def regions(window: Window, width: float) -> tuple[Window, Window]:
     return low, high
 
 
-def made_anew(table: TemplateTable, estimator: Component, region: Region | None, scorer: Scorer[Any], *, of_events: bool) -> bool | None:
+def made_anew(
+    table: TemplateTable, estimator: BackgroundEstimator[Any], region: Region | None, scorer: Scorer[Any], *, of_events: bool
+) -> bool | None:
     """Whether the background of a control region is a model trained anew without that region; None if there can be none.
 
     Anew for models of the sidebands, which describe best the events that they were trained on: those of a control region would be
     such, and those of the window are not. ``template.refit`` switches that off, but not where a scorer of the window alone divides by
-    the density. A model that moves events into the window (``of_events``) can move none elsewhere, and one of events that were made
-    for the window is of no other place. Models of all events are asked as in the window.
+    the density, nor for models that move events into the window (``of_events``) and can move none elsewhere. Models of all events are
+    asked as in the window.
     """
-    if of_events:
-        return True if Cap.WINDOW in estimator.needs else None
-    return region is Region.SIDEBAND and (table.refit or (scorer.trains and not scorer.outside))
+    if estimator.made_elsewhere:
+        return None
+    return region is Region.SIDEBAND and (table.refit or of_events or (scorer.trains and not scorer.outside))
 
 
 def trained_beside(registry: Registry, config: RunConfig, plan: Plan) -> tuple[Window, ...]:
@@ -70,8 +72,6 @@ def trained_beside(registry: Registry, config: RunConfig, plan: Plan) -> tuple[W
     scorer = registry.load(plan.scorer)(config.scorer.options)
     if not (width := control_width(config.template, metrics, plan.scorer, scorer)):
         return ()
-    # only models that can do no more than be drawn from are made from events
-    draws = plan.estimator.provides <= {Cap.SAMPLE}
-    of_events = draws and registry.load(plan.estimator)(config.estimator.options).independent_groups() is not None
-    anew = made_anew(config.template, plan.estimator, plan.region, scorer, of_events=of_events)
+    estimator = registry.load(plan.estimator)(config.estimator.options)
+    anew = made_anew(config.template, estimator, plan.region, scorer, of_events=estimator.independent_groups() is not None)
     return regions(config.window, width) if anew else ()

@@ -157,7 +157,13 @@ class DataSource(_Configured[C]):
 
 
 class BackgroundEstimator(_Configured[C]):
-    """Learns p(x | m) of a region. Which region, and what the model can do, stands in its `Component`."""
+    """Learns p(x | m) of a region. Which region, and what the model can do, stands in its `Component`.
+
+    Attributes:
+        made_elsewhere: Whether its draws were made before and elsewhere, for the window of the search: it can be of no control region.
+    """
+
+    made_elsewhere: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, train: Sample, val: Sample, ctx: Context) -> Model:
@@ -171,7 +177,7 @@ class BackgroundEstimator(_Configured[C]):
         return ""
 
     def independent_groups(self) -> int | None:
-        """How many groups its model's draws will come in, where they are made from events (`DrawsFromEvents`); None if they are not.
+        """How many groups its model's draws will come in, where they are made from events (`DrawsFromEvents`); None if that is no limit.
 
         A search needs as many as it has folds, which is then known before the training.
         """

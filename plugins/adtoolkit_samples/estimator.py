@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class Samples(BackgroundEstimator[SamplesConfig]):
     The region that it is trained on is not looked at. Features and masses are physical, as in the data.
     """
 
+    made_elsewhere: ClassVar[bool] = True
+
     def check(self, events: Sample, window: Window | None) -> None:
         template = self._read(events.x.shape[1])
         if events.context is not None:
@@ -47,9 +49,6 @@ class Samples(BackgroundEstimator[SamplesConfig]):
             )
         for name, theirs, ours in zip(self.config.columns, inside.x.T, events.x.T, strict=True):
             _check_range(name, theirs, ours)
-
-    def independent_groups(self) -> int:
-        return LEAST  # each event is one, and fewer are refused
 
     def fit(self, train: Sample, val: Sample, ctx: Context) -> SamplesModel:  # noqa: ARG002 - nothing is trained
         if not len(train) or not np.isfinite(train.x).all():
