@@ -32,11 +32,8 @@ def no_signal(data: dict[str, Any], title: str) -> Iterator[str]:
             _mean(row, "sic@1e-2"),
         ]
         yield f"| {method} | {' | '.join(cells)} |"
-    rows = data["summary"].values()
-    corrected, template = (_above(rows, f"{kind}-z@1e-2") for kind in ("corrected", "template"))
-    z, sets = [run["corrected-z@1e-2"] for run in data["runs"] if "corrected-z@1e-2" in run], len({run["seed"] for run in data["runs"]})
-    yield f"\nOf {corrected[1]} searches with control regions {corrected[0]} have a corrected Z above 2 (largest {max(z):.2f}); with"
-    yield f"statistical errors alone {template[0]} of {template[1]} do. They are not independent: {sets} data sets, each searched by every"
+    z, sets = _corrected(data, "1e-2"), len({run["seed"] for run in data["runs"]})
+    yield f"\n{_counted(data, '1e-2')} They are not independent: {sets} data sets, each searched by every"
     yield f"method, some of which share a trained model. Corrected Z have a spread of {np.std(z, ddof=1):.2f}: their errors are cautious."
     if looser := {method: row for method, row in data["summary"].items() if "template-z@1e-1" in row}:
         yield "\nBehind a cut at 10 %, where more events show a smaller bias:\n"
@@ -44,7 +41,21 @@ def no_signal(data: dict[str, Any], title: str) -> Iterator[str]:
         yield "|---|---|---|---|---|---|---|---|"
         for method, row in looser.items():
             yield f"| {method} | {row['seeds']} | {' | '.join(_biases(row, '1e-1'))} |"
+        yield f"\n{_counted(data, '1e-1')}"
     yield f"\n```console\n$ {data['command']}\n```\n"
+
+
+def _corrected(data: dict[str, Any], eps: str) -> list[float]:
+    return [run[f"corrected-z@{eps}"] for run in data["runs"] if f"corrected-z@{eps}" in run]
+
+
+def _counted(data: dict[str, Any], eps: str) -> str:
+    """How many Z of all searches are above 2."""
+    (high, n), (uncorrected, every) = (_above(data["summary"].values(), f"{kind}-z@{eps}") for kind in ("corrected", "template"))
+    return (
+        f"Of {n} searches with control regions {high} {'has' if high == 1 else 'have'} a corrected Z above 2 "
+        f"(largest {max(_corrected(data, eps)):.2f}); with statistical errors alone {uncorrected} of {every} do."
+    )
 
 
 def _mean(row: dict[str, Any], name: str, digits: int = 2) -> str:
