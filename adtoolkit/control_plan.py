@@ -66,7 +66,7 @@ def made_anew(
 
 def trained_beside(registry: Registry, config: RunConfig, plan: Plan) -> tuple[Window, ...]:
     """The control regions without which the background model is trained anew, unless the data have too few events there."""
-    if config.window is None or plan.region is not Region.SIDEBAND or Cap.SAMPLE not in plan.background:
+    if config.window is None or plan.region is not Region.SIDEBAND or Cap.SAMPLE not in plan.background or not config.template.control:
         return ()
     metrics = (registry.load(registry.get("metric", name).component) for name in reversed(config.metrics.names))
     scorer = registry.load(plan.scorer)(config.scorer.options)

@@ -44,6 +44,7 @@ class Driver:
             for before in needs:
                 self.followers[before].append(name)
         self.ready: list[tuple[tuple[int, int], str]] = []
+        #: Ended, or failed with what they waited for.
         self.over: set[str] = set()
         self.open: dict[Future[Outcome], Task] = {}
         self.tries: dict[str, int] = {}
